@@ -1,0 +1,102 @@
+"""One run at a time writes a POPDB: two that merge songs into shards could write a pair twice.
+
+The holder renews a small file. Who finds one waits to see whether it is renewed: then another run
+is alive, and this one stops with a clear error; else that run was killed, and this one takes over.
+So a killed run can be started again at once, by hand or by a cluster, with nothing to clean up.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from types import TracebackType
+
+from upath import UPath
+
+from samuel.popdb.schema import PopdbError
+from samuel.storage import delete, read_bytes, write_atomic
+
+RENEW_SECONDS = 5.0
+DEAD_AFTER_SECONDS = 15.0
+_SETTLE_SECONDS = 0.5
+
+
+class Lease:
+    """A context in which nobody else writes the POPDB at `root`. Raises `PopdbError` if somebody does."""
+
+    def __init__(
+        self, root: UPath, renew_seconds: float = RENEW_SECONDS, dead_after_seconds: float = DEAD_AFTER_SECONDS
+    ) -> None:
+        self.file = root / "lease.json"
+        self.renew_seconds = renew_seconds
+        self.dead_after_seconds = dead_after_seconds
+        self.holder = {"run": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid()}
+        self.released = threading.Event()
+        self.renewing = threading.Thread(target=self._renew, daemon=True)
+
+    def __enter__(self) -> "Lease":
+        self._wait_for_a_dead_holder()
+        self._write(0)
+        time.sleep(_SETTLE_SECONDS)
+        found = self._read()
+        if found is None or found["run"] != self.holder["run"]:
+            raise PopdbError(f"another run began to write {self.file.parent} at the same moment; try again")
+        self.renewing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.released.set()
+        self.renewing.join()
+        found = self._read()
+        if found and found["run"] == self.holder["run"]:
+            delete(self.file)
+
+    def _wait_for_a_dead_holder(self) -> None:
+        first = self._read()
+        if first is None or _process_is_gone(first):
+            return
+        deadline = time.monotonic() + self.dead_after_seconds
+        while time.monotonic() < deadline:
+            time.sleep(min(1.0, self.renew_seconds))
+            now = self._read()
+            if now is None:
+                return
+            if now != first:
+                raise PopdbError(
+                    f"another run (process {now['process']} on {now['host']}) is writing {self.file.parent}; "
+                    f"wait for it, stop it, or choose another --out"
+                )
+
+    def _renew(self) -> None:
+        renewal = 0
+        while not self.released.wait(self.renew_seconds):
+            renewal += 1
+            try:
+                self._write(renewal)
+            except OSError:  # storage out for a while: the songs' own writes decide what that means
+                continue
+
+    def _write(self, renewal: int) -> None:
+        write_atomic(self.file, json.dumps(self.holder | {"renewal": renewal}).encode())
+
+    def _read(self) -> dict | None:
+        try:
+            return json.loads(read_bytes(self.file))
+        except FileNotFoundError:
+            return None
+
+
+def _process_is_gone(holder: dict) -> bool:
+    if holder["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(holder["process"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
