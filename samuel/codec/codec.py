@@ -1,0 +1,144 @@
+"""Audio <-> latents, for songs of any length, in bounded memory.
+
+Audio is stereo at 44.1 kHz, full scale [-1, 1]. Latents have 64 channels, one frame per 2048 samples;
+frame i stands for samples [2048 i, 2048 (i + 1)). They are the mean of the autoencoder's bottleneck,
+neither sampled nor normalized, so encoding is deterministic.
+
+A song longer than a piece is worked on in pieces of equal length that overlap. Each piece keeps only the
+frames that its own edges cannot influence, so the result is what one pass over the whole song would give,
+up to rounding. How far an edge reaches is measured on the network itself, once, when first needed.
+"""
+
+from collections.abc import Callable
+from math import ceil
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS
+
+Network = Callable[[Tensor], Tensor]
+
+PIECE_FRAMES = 192  # about 9 s: the Stable Audio Open VAE then needs 1.2 GB
+PIECES_AT_ONCE = {"cpu": 1, "cuda": 8}
+REACH_TOLERANCE = 1e-5  # of the largest output: changes below it are rounding
+
+
+class Codec:
+    """An autoencoder and where it runs.
+
+    `encoder` maps (batch, 2, 2048 n) to (batch, 64, n), `decoder` back; both must be deterministic.
+    `identity` is name@hash of the weights: latents of different identities must not be mixed.
+    With a `dtype` other than float32 the networks run under autocast; results are float32 all the same.
+    """
+
+    def __init__(
+        self,
+        encoder: Network,
+        decoder: Network,
+        identity: str,
+        device: torch.device | str,
+        dtype: torch.dtype | None = None,
+        piece_frames: int = PIECE_FRAMES,
+    ):
+        self.encoder, self.decoder, self.identity = encoder, decoder, identity
+        self.device = torch.device(device)
+        self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
+        self.piece_frames = piece_frames
+        self._reach: dict[str, int] = {}
+
+    @torch.no_grad()
+    def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:
+        """Latents, float32, on the codec's device; frames = ceil(samples / 2048), the last one zero-padded."""
+        if audio.shape[-1] == 0:
+            raise ValueError("expected audio to encode, received 0 samples; leave empty songs out")
+        frames = ceil(audio.shape[-1] / FRAME_SAMPLES)
+        audio = F.pad(audio, (0, frames * FRAME_SAMPLES - audio.shape[-1]))
+        if frames <= self.piece_frames:
+            return self._run(self.encoder, audio)
+        return self._in_pieces(self.encoder, audio, FRAME_SAMPLES, 1, self.encoder_reach)
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
+        """Audio, float32, samples = 2048 frames, on the codec's device. Peaks may exceed 1 a little."""
+        if latents.shape[-1] == 0:
+            raise ValueError("expected latents to decode, received 0 frames")
+        if latents.shape[-1] <= self.piece_frames:
+            return self._run(self.decoder, latents)
+        return self._in_pieces(self.decoder, latents, 1, FRAME_SAMPLES, self.decoder_reach)
+
+    @property
+    def encoder_reach(self) -> int:
+        """How many frames away a change of the audio still changes a latent."""
+        if "encoder" not in self._reach:
+            noise = torch.randn(1, AUDIO_CHANNELS, self.piece_frames * FRAME_SAMPLES, generator=_generator())
+            self._reach["encoder"] = self._measure_reach(self.encoder, 0.1 * noise, FRAME_SAMPLES, 1)
+        return self._reach["encoder"]
+
+    @property
+    def decoder_reach(self) -> int:
+        """How many frames away a change of a latent still changes the audio."""
+        if "decoder" not in self._reach:
+            noise = torch.randn(1, LATENT_CHANNELS, self.piece_frames, generator=_generator())
+            self._reach["decoder"] = self._measure_reach(self.decoder, noise, 1, FRAME_SAMPLES)
+        return self._reach["decoder"]
+
+    def _run(self, network: Network, x: Tensor) -> Tensor:
+        half = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype if half else torch.bfloat16, enabled=half):
+            return network(x.to(self.device, torch.float32)).float()
+
+    def _in_pieces(
+        self, network: Network, x: Tensor, samples_in: int, samples_out: int, reach: int
+    ) -> Tensor:
+        """`network` over (batch, channels, frames * samples_in), a few pieces at a time."""
+        frames = x.shape[-1] // samples_in
+        starts = piece_starts(frames, self.piece_frames, reach)
+        at_once = PIECES_AT_ONCE.get(self.device.type, 1)
+        places = [(song, start) for song in range(x.shape[0]) for start in starts]
+        kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
+        for first in range(0, len(places), at_once):
+            group = places[first : first + at_once]
+            pieces = torch.stack(
+                [x[song, :, s * samples_in : (s + self.piece_frames) * samples_in] for song, s in group]
+            )
+            for (song, start), result in zip(group, self._run(network, pieces), strict=True):
+                done = sum(part.shape[-1] for part in kept[song]) // samples_out
+                last = start + self.piece_frames == frames
+                end = frames if last else start + self.piece_frames - reach
+                kept[song].append(result[:, (done - start) * samples_out : (end - start) * samples_out])
+        return torch.stack([torch.cat(parts, dim=-1) for parts in kept])
+
+    @torch.no_grad()
+    def _measure_reach(self, network: Network, noise: Tensor, samples_in: int, samples_out: int) -> int:
+        """Change one half of the input and see how far into the other half the output changes, in frames."""
+        middle = self.piece_frames // 2
+        left, right = noise.clone(), noise.clone()
+        left[..., : middle * samples_in] *= -1
+        right[..., middle * samples_in :] *= -1
+        whole = self._run(network, noise)
+        reach = 0
+        for changed, untouched in ((left, slice(middle, None)), (right, slice(None, middle))):
+            difference = (self._run(network, changed) - whole).abs().amax(dim=(0, 1))
+            by_frame = difference.reshape(-1, samples_out).amax(dim=1)[untouched]
+            touched = (by_frame > REACH_TOLERANCE * whole.abs().max()).nonzero().flatten()
+            if len(touched):
+                distance = touched + 1 if untouched.start else middle - touched
+                reach = max(reach, int(distance.max()))
+        if 3 * reach > self.piece_frames:
+            raise ValueError(
+                f"{self.identity}: one frame reaches {reach} frames of a {self.piece_frames}-frame piece; "
+                "this autoencoder sees too far to be run in pieces: pass a larger piece_frames"
+            )
+        return reach + 1
+
+
+def piece_starts(frames: int, piece: int, reach: int) -> list[int]:
+    """First frames of pieces that cover `frames`, each overlapping the next by at least 2 `reach` frames."""
+    return [*range(0, frames - piece, piece - 2 * reach), frames - piece]
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
