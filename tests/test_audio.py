@@ -181,11 +181,14 @@ def test_the_first_audio_stream_of_a_video() -> None:
 
 
 def test_chained_ogg() -> None:
-    halves = [sound_file(tone(SAMPLE_RATE, 2), SAMPLE_RATE, "OGG").getvalue() for _ in range(2)]
+    halves = [
+        sound_file(tone(SAMPLE_RATE, 2, low=low), SAMPLE_RATE, "OGG").getvalue() for low in (200.0, 300.0)
+    ]
     received = audio.decode(io.BytesIO(b"".join(halves)))
-    assert abs(received.shape[1] - 2 * SAMPLE_RATE) < 4096
-    expected = torch.from_numpy(tone(SAMPLE_RATE, 2)).T.float()
-    assert snr(expected[:, 4000:-4000], received[:, SAMPLE_RATE + 4000 : 2 * SAMPLE_RATE - 4000]) > 20
+    for half, part in zip(halves, (received[:, :40_000], received[:, -40_000:]), strict=True):
+        expected = audio.decode(io.BytesIO(half))
+        expected = expected[:, :40_000] if half is halves[0] else expected[:, -40_000:]
+        assert snr(expected, part) > 40
 
 
 def test_a_rate_that_changes_on_the_way() -> None:
@@ -290,16 +293,16 @@ class CountingFile(io.BytesIO):
 
 
 def test_too_long_by_its_header_costs_nothing() -> None:
-    """Twenty hours of silence, 2.4 MB of flac: refused after a few blocks of reading."""
+    """Ten hours of silence in a small flac file: refused after a few blocks of reading."""
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", 8000, 1, "PCM_16", format="FLAC") as out:
-        for _ in range(1200):
+        for _ in range(600):
             out.write(np.zeros(60 * 8000, np.int16))
     counting = CountingFile(file.getvalue())
-    assert audio.probe(counting).seconds == pytest.approx(72_000)
+    assert audio.probe(counting).seconds == pytest.approx(36_000)
     counting.seek(0)
     counting.bytes_read = 0
-    with pytest.raises(AudioError, match="its header says 72000 s, the limit is 900 s"):
+    with pytest.raises(AudioError, match="its header says 36000 s, the limit is 900 s"):
         audio.decode(counting, max_seconds=900.0)
     assert counting.bytes_read < 300_000
 
