@@ -1,0 +1,109 @@
+"""From dry tracks to a song: rooms, balance between the stems, loudness.
+
+Loudness is in LUFS (ITU-R BS.1770-4, by pyloudnorm), levels and gains in decibels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from scipy.signal import butter, oaconvolve, sosfilt
+
+from samuel.config import SAMPLE_RATE
+
+Stereo = Float32[np.ndarray, "2 samples"]
+PEAK = 10 ** (-1.0 / 20)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How one song is mixed. Decibels are relative to the voice."""
+
+    drums: float
+    bass: float
+    other: float
+    voice_room_seconds: float
+    voice_wet: float
+    band_room_seconds: float
+    band_wet: float
+    loudness: float  # of the whole mix, LUFS
+    voice_presence: float  # shelf above 4 kHz on the voice
+
+
+def draw_balance(rng: np.random.Generator) -> Balance:
+    return Balance(
+        drums=float(rng.uniform(-7.0, 0.0)),
+        bass=float(rng.uniform(-8.0, -2.0)),
+        other=float(rng.uniform(-6.0, 1.0)),
+        voice_room_seconds=float(np.exp(rng.uniform(np.log(0.25), np.log(1.8)))),
+        voice_wet=float(rng.uniform(0.03, 0.22)),
+        band_room_seconds=float(np.exp(rng.uniform(np.log(0.25), np.log(1.4)))),
+        band_wet=float(rng.uniform(0.03, 0.2)),
+        loudness=float(rng.uniform(-18.0, -13.0)),
+        voice_presence=float(rng.uniform(0.0, 6.0)),
+    )
+
+
+def room(
+    audio: Stereo, rng: np.random.Generator, *, seconds: float, wet: float, predelay: float = 0.012
+) -> Stereo:
+    """Adds a diffuse stereo room: noise that dies by 60 dB in `seconds`, faster above 4 kHz.
+
+    `wet` is the room's energy beside the dry sound's, as an amplitude ratio.
+    """
+    length = int(seconds * SAMPLE_RATE)
+    decay = 10 ** (-3 * np.arange(length) / length)
+    tail = rng.standard_normal((2, length)) * decay
+    dark = sosfilt(butter(2, 2500, fs=SAMPLE_RATE, output="sos"), tail, axis=1)
+    tail = dark + 0.35 * (tail - dark) * decay
+    tail = sosfilt(butter(1, 180, "highpass", fs=SAMPLE_RATE, output="sos"), tail, axis=1)
+    tail *= wet / np.sqrt((tail**2).sum(axis=1, keepdims=True))
+    delayed = np.pad(tail, ((0, 0), (int(predelay * SAMPLE_RATE), 0))).astype(np.float32)
+    return audio + oaconvolve(audio, delayed, axes=1)[:, : audio.shape[1]].astype(np.float32)
+
+
+def polish_voice(voice: Float32[np.ndarray, " samples"], presence: float) -> Float32[np.ndarray, " samples"]:
+    """A high-pass at 80 Hz, a gentle compressor, and a shelf above 4 kHz."""
+    voice = sosfilt(butter(2, 80, "highpass", fs=SAMPLE_RATE, output="sos"), voice).astype(np.float32)
+    bright = sosfilt(butter(1, 4000, "highpass", fs=SAMPLE_RATE, output="sos"), voice).astype(np.float32)
+    voice = voice + (10 ** (presence / 20) - 1) * bright
+    return _compress(voice, ratio=2.5, threshold_below_peak=14.0)
+
+
+def _compress(audio: np.ndarray, *, ratio: float, threshold_below_peak: float) -> np.ndarray:
+    """Levels above the threshold grow by 1/ratio only; the level is an RMS over 30 ms."""
+    block = int(0.01 * SAMPLE_RATE)
+    blocks = np.pad(audio, (0, -len(audio) % block)).reshape(-1, block)
+    power = np.convolve((blocks**2).mean(axis=1), np.ones(3) / 3, mode="same")
+    level = 10 * np.log10(power + 1e-10)
+    over = np.maximum(0.0, level - (level.max() - threshold_below_peak))
+    gain = 10 ** (-over * (1 - 1 / ratio) / 20)
+    centres = (np.arange(len(gain)) + 0.5) * block
+    return (audio * np.interp(np.arange(len(audio)), centres, gain)).astype(np.float32)
+
+
+def loudness(audio: Stereo) -> float:
+    """Integrated loudness in LUFS; -70 for silence and for less than 0.4 s."""
+    import pyloudnorm
+
+    if audio.shape[1] < 0.4 * SAMPLE_RATE or not np.any(audio):
+        return -70.0
+    return max(-70.0, float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(audio.T.astype(np.float64))))
+
+
+def balance_stems(stems: dict[str, Stereo], balance: Balance) -> dict[str, Stereo]:
+    """Sets each stem's loudness against the voice's, then one gain for all: the target, below the peak.
+
+    Silent stems stay silent. The mix (the sum of the stems) peaks at -1 dBFS at most, and so does each stem.
+    """
+    offsets = {"vocals": 0.0, "drums": balance.drums, "bass": balance.bass, "other": balance.other}
+    levelled = {}
+    for name, audio in stems.items():
+        level = loudness(audio)
+        gain = 0.0 if level <= -69 else 10 ** ((-20.0 + offsets[name] - level) / 20)
+        levelled[name] = (audio * gain).astype(np.float32)
+    mix = np.stack(list(levelled.values())).sum(axis=0)
+    gain = 10 ** ((balance.loudness - loudness(mix)) / 20)
+    peak = max(float(np.abs(audio).max(initial=0.0)) for audio in (mix, *levelled.values()))
+    gain = min(gain, PEAK / max(peak, 1e-9))
+    return {name: (audio * gain).astype(np.float32) for name, audio in levelled.items()}

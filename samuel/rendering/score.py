@@ -1,0 +1,87 @@
+"""A score: what the rendering knows of a song before anything is drawn at random.
+
+Time is in beats (the felt beat: a quarter in 4/4, a dotted quarter in 6/8), from 0, which is a
+downbeat. Pitches are MIDI numbers (60 = middle C). The melody has one voice.
+"""
+
+from dataclasses import dataclass, replace
+
+from samuel.rendering.harmony import NOTE_NAMES, Chord
+
+
+class ScoreError(ValueError):
+    """A score that cannot become a song: unreadable, no melody, or no chords."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """`start` and `end` in beats, `pitch` in MIDI numbers; `lyric` is the syllable sung, or ""."""
+
+    start: float
+    end: float
+    pitch: int
+    lyric: str = ""
+
+
+@dataclass(frozen=True)
+class Metre:
+    """`beats` in a bar; a beat splits into 2 (simple metre) or 3 (compound metre, such as 6/8)."""
+
+    beats: int
+    division: int = 2
+
+
+@dataclass(frozen=True)
+class Key:
+    """`tonic` is a pitch class; `mode` is "major" or "minor"."""
+
+    tonic: int
+    mode: str
+
+    @property
+    def label(self) -> str:
+        """As mir_eval.key writes it: "Eb major"."""
+        return f"{NOTE_NAMES[self.tonic]} {self.mode}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """`chords` cover the song without overlap; `accompaniment` maps a track's name to its notes."""
+
+    title: str
+    artist: str
+    melody: tuple[Note, ...]
+    chords: tuple[Chord, ...]
+    metre: Metre
+    key: Key
+    beats_per_minute: float | None = None
+    accompaniment: tuple[tuple[str, tuple[Note, ...]], ...] = ()
+
+    @property
+    def bars(self) -> int:
+        """Bars up to the end of the melody."""
+        return max(1, -int(-max(note.end for note in self.melody) // self.metre.beats))
+
+    def transposed(self, semitones: int) -> "Score":
+        return replace(
+            self,
+            melody=tuple(replace(note, pitch=note.pitch + semitones) for note in self.melody),
+            chords=tuple(chord.transposed(semitones) for chord in self.chords),
+            key=Key((self.key.tonic + semitones) % 12, self.key.mode),
+            accompaniment=tuple(
+                (name, tuple(replace(note, pitch=note.pitch + semitones) for note in notes))
+                for name, notes in self.accompaniment
+            ),
+        )
+
+
+def single_voice(notes: list[Note]) -> tuple[Note, ...]:
+    """Sorts by onset and cuts each note where the next begins; of simultaneous notes the highest stays."""
+    voice: list[Note] = []
+    for note in sorted(notes, key=lambda n: (round(n.start, 3), -n.pitch)):
+        if voice and note.start - voice[-1].start < 0.02:
+            continue
+        if voice and voice[-1].end > note.start:
+            voice[-1] = replace(voice[-1], end=note.start)
+        voice.append(note)
+    return tuple(note for note in voice if note.end - note.start > 0.02)

@@ -1,0 +1,140 @@
+"""One score -> one song with true stems and annotations, in memory and on disk.
+
+The stems are "vocals", "drums", "bass" and "other": float32 (2, samples) in [-1, 1] at 44.1 kHz,
+all of one length; their sum is the mix and peaks at -1 dBFS at most. Everything is a function of
+(score, song id, seed, SoundFont, lengths): the same input gives the same samples.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samuel.config import SAMPLE_RATE
+from samuel.rendering.band import Arranger
+from samuel.rendering.mixing import Stereo, balance_stems, draw_balance, polish_voice, room
+from samuel.rendering.plan import Plan, draw_plan
+from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.singer import SungNote, perform
+from samuel.rendering.soundfont import SoundFontSynthesiser
+from samuel.rendering.voice import synthesise
+
+STEMS = ("vocals", "drums", "bass", "other")
+ANNOTATIONS = "annotations.json"
+TAIL_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class RenderedSong:
+    """`annotations` is ready for JSON; see `annotate` for its fields."""
+
+    stems: dict[str, Stereo]
+    annotations: dict[str, Any]
+
+    @property
+    def mix(self) -> Stereo:
+        return np.stack(list(self.stems.values())).sum(axis=0)
+
+
+def render_song(
+    score: Score,
+    song_id: str,
+    synthesiser: SoundFontSynthesiser,
+    *,
+    seed: int = 0,
+    min_seconds: float = 60.0,
+    max_seconds: float = 240.0,
+) -> RenderedSong:
+    """Draws a plan, sings and plays it, and mixes. `max_seconds` cuts at a bar, before the final ring."""
+    digest = hashlib.sha256(f"{seed}/{song_id}".encode()).digest()
+    rng = np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
+    plan = draw_plan(score, rng, min_seconds=min_seconds, max_seconds=max_seconds)
+    balance = draw_balance(rng)
+    seconds = plan.end_seconds + TAIL_SECONDS
+    samples = int(seconds * SAMPLE_RATE)
+
+    notes = _sung_notes(plan)
+    if not notes:
+        raise ScoreError(f"{song_id}: no melody within {max_seconds:.0f} s")
+    controls = perform(plan.singer, notes, samples / SAMPLE_RATE, rng)
+    voice = polish_voice(synthesise(plan.singer, controls, rng)[:samples], balance.voice_presence)
+    stems = {
+        "vocals": room(
+            np.stack([voice, voice]), rng, seconds=balance.voice_room_seconds, wet=balance.voice_wet
+        )
+    }
+    parts = Arranger(plan, rng).parts()
+    for name in STEMS[1:]:
+        audio = synthesiser.render([part for part in parts if part.stem == name], samples / SAMPLE_RATE)
+        wet = balance.band_wet * {"drums": 0.6, "bass": 0.0, "other": 1.0}[name]
+        stems[name] = (
+            room(audio, rng, seconds=balance.band_room_seconds, wet=wet) if wet and audio.any() else audio
+        )
+    fade = np.minimum(1, np.arange(samples, 0, -1) / (0.5 * TAIL_SECONDS * SAMPLE_RATE)).astype(np.float32)
+    stems = balance_stems({name: _fit(audio, samples) * fade for name, audio in stems.items()}, balance)
+    annotations = annotate(plan, song_id, seed, seconds=samples / SAMPLE_RATE)
+    annotations["band"] = {"style": plan.style.name, "players": [[p.name, p.program] for p in parts]}
+    annotations["balance"] = asdict(balance)
+    return RenderedSong(stems, annotations)
+
+
+def _fit(audio: np.ndarray, samples: int) -> Stereo:
+    return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1])))).astype(np.float32)
+
+
+def _sung_notes(plan: Plan) -> list[SungNote]:
+    beats = plan.score.metre.beats
+    return [
+        SungNote(plan.tempo.seconds(note.start), plan.tempo.seconds(note.end), note.pitch, note.lyric)
+        for note in plan.score.melody
+        if not plan.solo[min(int(note.start // beats), plan.bars - 1)]
+    ]
+
+
+def annotate(plan: Plan, song_id: str, seed: int, *, seconds: float) -> dict[str, Any]:
+    """What is true of the song. Times in seconds.
+
+    `beats`, `downbeats`: times. `chords`: [start, end, Harte label]. `key`: as mir_eval.key has it.
+    `melody`: [start, end, MIDI pitch, lyric] as written (the singer is a little off it).
+    """
+    score, beats = plan.score, plan.score.metre.beats
+    time = plan.tempo.seconds
+    count = plan.bars * beats
+    return {
+        "song_id": song_id,
+        "title": score.title,
+        "artist": score.artist,
+        "seed": seed,
+        "sample_rate": SAMPLE_RATE,
+        "seconds": round(seconds, 4),
+        "metre": {"beats": beats, "division": score.metre.division},
+        "beats_per_minute": round(60 * (count - 1) / (time(count - 1) - time(0)), 3),
+        "key": score.key.label,
+        "transposition": plan.transposition,
+        "beats": [round(time(beat), 4) for beat in range(count)],
+        "downbeats": [round(time(beat), 4) for beat in range(0, count, beats)],
+        "chords": [[round(time(c.start), 4), round(time(c.end), 4), c.label] for c in score.chords],
+        "melody": [[round(n.start, 4), round(n.end, 4), n.pitch, n.lyric] for n in _sung_notes(plan)],
+        "singer": asdict(plan.singer),
+    }
+
+
+def write_song(song: RenderedSong, folder: Path) -> None:
+    """Writes the stems (16-bit FLAC) and annotations under a temporary name, then renames the folder."""
+    import soundfile
+
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name, audio in song.stems.items():
+        soundfile.write(temporary / f"{name}.flac", audio.T, SAMPLE_RATE, subtype="PCM_16")
+    (temporary / ANNOTATIONS).write_text(json.dumps(song.annotations, ensure_ascii=False, indent=1))
+    try:
+        temporary.rename(folder)
+    except OSError:  # another process finished the same song first: the result is the same
+        shutil.rmtree(temporary)

@@ -1,0 +1,184 @@
+"""Control curves -> a singing voice: a glottal source through a vocal tract that moves.
+
+The source is a band-limited wavetable of the glottal flow's derivative, with aspiration noise; the
+tract is a cascade of resonators, applied frame by frame in the frequency domain (overlap-add).
+
+References: Doval and d'Alessandro (2003), "The voice source as a causal/anticausal linear filter"
+(the source's spectrum); Fant (1960), "Acoustic theory of speech production" (the cascade);
+Sundberg (1987), "The science of the singing voice" (singer's formant, formant tuning).
+"""
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Float, Float32
+
+from samuel.config import SAMPLE_RATE
+from samuel.rendering.singer import HOP, NOISES, Controls, Singer
+
+_WINDOW = 4 * HOP
+_FFT = 2 * _WINDOW  # room for the tract's ringing behind each windowed frame
+_TABLE = 2048
+_BLOCK = 1024  # frames filtered at once: bounds the memory
+_HIGHEST_PARTIAL = 19_000.0
+_MALE_BANDWIDTHS = (70.0, 90.0, 130.0, 180.0, 250.0)
+_MALE_UPPER_FORMANTS = (3350.0, 4100.0)
+# Centre, width (Hz) and gain of each noise's spectrum, in the order of NOISES.
+_NOISE_SPECTRA = {
+    "s": (7200.0, 2200.0, 1.0),
+    "S": (3900.0, 1500.0, 1.0),
+    "f": (6000.0, 5000.0, 0.6),
+    "h": (1800.0, 1500.0, 0.6),
+    "p": (900.0, 900.0, 0.9),
+    "t": (4800.0, 2200.0, 1.0),
+    "k": (2100.0, 800.0, 1.0),
+    "breath": (2200.0, 1900.0, 0.6),
+}
+
+
+def synthesise(
+    singer: Singer, controls: Controls, rng: np.random.Generator
+) -> Float32[np.ndarray, " samples"]:
+    """Mono, `HOP` samples for each frame, peak near 1 for a full voice."""
+    source = _source(singer, controls, rng)
+    frames = len(controls.pitch)
+    samples = frames * HOP
+    noise = rng.standard_normal(samples + _WINDOW, dtype=np.float32)
+    output = np.zeros(samples + _FFT, dtype=np.float32)
+    padded = np.concatenate([np.zeros(_WINDOW // 2, np.float32), source, np.zeros(_WINDOW, np.float32)])
+    window = (np.hanning(_WINDOW + 1)[:-1] / 2).astype(np.float32)
+    spectra = _noise_spectra(singer)
+    fixed = _fixed_response(singer)
+    for first in range(0, frames, _BLOCK):
+        last = min(first + _BLOCK, frames)
+        active = np.flatnonzero(
+            (controls.voicing[first:last] > 1e-4) | (controls.aspiration[first:last] > 1e-4)
+        )
+        spectrum = np.zeros((last - first, _FFT // 2 + 1), np.complex64)
+        if len(active):
+            at = first + active
+            windowed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[at * HOP] * window
+            spectrum[active] = scipy.fft.rfft(windowed, _FFT, axis=1)
+            spectrum[active] *= _response(singer, controls, at) * fixed
+        hissing = np.flatnonzero(controls.noises[first:last].max(axis=1) > 1e-4)
+        if len(hissing):
+            at = first + hissing
+            windowed = np.lib.stride_tricks.sliding_window_view(noise, _WINDOW)[at * HOP] * window
+            spectrum[hissing] += scipy.fft.rfft(windowed, _FFT, axis=1) * (
+                controls.noises[at].astype(np.float32) @ spectra
+            )
+        frames_audio = scipy.fft.irfft(spectrum, _FFT, axis=1)
+        _overlap_add(output, frames_audio, first)
+    # A frame's window is centred on its instant: half a window of lead-in is dropped again.
+    return output[_WINDOW // 2 : _WINDOW // 2 + samples].copy()
+
+
+def _overlap_add(output: np.ndarray, frames: np.ndarray, first: int) -> None:
+    """Adds frames, `HOP` apart, by blocks of one hop (a few large additions instead of many small)."""
+    count = len(frames)
+    pieces = frames.reshape(count, _FFT // HOP, HOP)
+    for piece in range(_FFT // HOP):
+        begin = (first + piece) * HOP
+        end = min(begin + count * HOP, len(output))
+        output[begin:end] += pieces[:, piece].reshape(-1)[: end - begin]
+
+
+def _source(singer: Singer, controls: Controls, rng: np.random.Generator) -> np.ndarray:
+    """The glottal flow's derivative, times the voicing gain, with noise while the glottis is open."""
+    frames = len(controls.pitch)
+    samples = frames * HOP
+    at = np.arange(samples, dtype=np.float32) / HOP
+    grid = np.arange(frames, dtype=np.float32)
+    hertz = 440.0 * 2 ** ((np.interp(at, grid, controls.pitch) - 69) / 12)
+    phase = np.cumsum(hertz / SAMPLE_RATE)
+    phase -= np.floor(phase)
+
+    tables, edges = _wavetables(singer.open_quotient)
+    row = np.searchsorted(edges, hertz)
+    position = phase * _TABLE
+    below = position.astype(np.int32)
+    weight = (position - below).astype(np.float32)
+    flat = tables.reshape(-1)
+    index = row * (_TABLE + 1) + below
+    wave = flat[index] * (1 - weight) + flat[index + 1] * weight
+
+    voicing = np.interp(at, grid, controls.voicing).astype(np.float32)
+    aspiration = np.interp(at, grid, controls.aspiration).astype(np.float32)
+    hiss = np.diff(rng.standard_normal(samples + 1, dtype=np.float32))
+    opening = 0.4 + 0.6 * np.sin(np.pi * phase.astype(np.float32)) ** 2
+    return wave * voicing + hiss * opening * aspiration
+
+
+def _wavetables(
+    open_quotient: float,
+) -> tuple[Float32[np.ndarray, "rows table"], Float[np.ndarray, " edges"]]:
+    """One period for each third of an octave, with the partials that fit below `_HIGHEST_PARTIAL`.
+
+    The glottal formant: an anticausal resonance near 1 / (2 x open quotient) of the fundamental,
+    times j f for the derivative (Doval and d'Alessandro, section 3).
+    """
+    edges = 55.0 * 2 ** (np.arange(1, 18) / 3)
+    rows = []
+    for top in np.concatenate([edges, [edges[-1] * 2]]):
+        partials = np.arange(1, max(2, int(_HIGHEST_PARTIAL / top)) + 1)
+        centre = 1 / (2 * open_quotient) + 0.25
+        response = 1j * partials / (1 - (partials / centre) ** 2 + 1j * partials / (0.8 * centre))
+        spectrum = np.zeros(_TABLE // 2 + 1, complex)
+        spectrum[partials] = np.conj(response)
+        rows.append(np.fft.irfft(spectrum) * _TABLE / 4)
+    tables = np.array(rows, dtype=np.float32)
+    return np.concatenate([tables, tables[:, :1]], axis=1), edges
+
+
+def _frequencies() -> np.ndarray:
+    return np.arange(_FFT // 2 + 1, dtype=np.float32) * np.float32(SAMPLE_RATE / _FFT)
+
+
+def _resonance(frequency: np.ndarray, centre: float, bandwidth: float) -> np.ndarray:
+    """A pole pair with gain 1 at 0 Hz: c^2 / (c^2 - f^2 + j f b)."""
+    ratio = frequency / centre
+    return 1 / (1 - ratio**2 + 1j * (ratio * (bandwidth / centre)))
+
+
+def _fixed_response(singer: Singer) -> np.ndarray:
+    """What does not move: formants 4 and 5, the tract's higher poles, and the singer's formant."""
+    frequency = _frequencies()
+    response = np.ones(len(frequency), np.complex64)
+    for centre, bandwidth in zip(_MALE_UPPER_FORMANTS, _MALE_BANDWIDTHS[3:], strict=True):
+        response *= _resonance(frequency, centre * singer.tract, bandwidth * singer.bandwidth).astype(
+            np.complex64
+        )
+    for number in range(6, 26):  # poles of a 17.5 cm tube, every 1000 Hz; wide, so that they only fill
+        centre = (number - 0.5) * 1000 * singer.tract * 0.93
+        response *= _resonance(frequency, centre, 0.16 * centre).astype(np.complex64)
+    ring = 10 ** (singer.ring / 20) - 1
+    response *= 1 + ring * np.exp(-0.5 * ((frequency - 3000 * singer.tract**0.5) / 450) ** 2)
+    highpass = frequency / np.sqrt(frequency**2 + 70.0**2)
+    return (response * highpass).astype(np.complex64)
+
+
+def _response(singer: Singer, controls: Controls, at: np.ndarray) -> np.ndarray:
+    """The moving part of the tract, and the source's tilt, for the frames `at`: (frames, bins)."""
+    frequency = _frequencies()[None, :]
+    fundamental = 440.0 * 2 ** ((controls.pitch[at] - 69) / 12)
+    centres = controls.formants[at] * singer.tract
+    centres[:, 0] = np.maximum(centres[:, 0], 1.02 * fundamental)  # sopranos open the jaw (Sundberg, ch. 5)
+    centres[:, 1] = np.maximum(centres[:, 1], centres[:, 0] + 250)
+    tilt = singer.tilt_hertz * (0.35 + 1.1 * controls.effort[at])
+    denominator = 1 + 1j * (frequency / tilt[:, None].astype(np.float32))
+    for number in range(3):
+        centre = centres[:, number : number + 1].astype(np.float32)
+        width = np.float32(_MALE_BANDWIDTHS[number] * singer.bandwidth)
+        ratio = frequency / centre
+        denominator *= 1 - ratio**2 + 1j * (ratio * (width / centre))
+    return (1 / denominator).astype(np.complex64)
+
+
+def _noise_spectra(singer: Singer) -> Float32[np.ndarray, "noises bins"]:
+    frequency = _frequencies()
+    rows = []
+    for name in NOISES:
+        centre, width, gain = _NOISE_SPECTRA[name]
+        centre *= singer.tract**0.5
+        bell = np.exp(-0.5 * ((frequency - centre) / width) ** 2)
+        rows.append(0.12 * gain * bell * (frequency / (frequency + 300)))
+    return np.array(rows, dtype=np.float32)
