@@ -1,1 +1,6 @@
-"""Entry points: the only code that imports Ray."""
+"""Entry points: the only code that imports Ray. `jobs` is imported before `ray`: it sets Ray's environment."""
+
+import os
+
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers share this environment; no second one
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default, without its warning

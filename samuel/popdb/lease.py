@@ -13,10 +13,8 @@ import time
 import uuid
 from types import TracebackType
 
-from upath import UPath
-
 from samuel.popdb.schema import PopdbError
-from samuel.storage import delete, read_bytes, write_atomic
+from samuel.storage import StorageError, as_path, delete, read_bytes, write_atomic
 
 RENEW_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 15.0
@@ -27,9 +25,9 @@ class Lease:
     """A context in which nobody else writes the POPDB at `root`. Raises `PopdbError` if somebody does."""
 
     def __init__(
-        self, root: UPath, renew_seconds: float = RENEW_SECONDS, dead_after_seconds: float = DEAD_AFTER_SECONDS
+        self, root: str, renew_seconds: float = RENEW_SECONDS, dead_after_seconds: float = DEAD_AFTER_SECONDS
     ) -> None:
-        self.file = root / "lease.json"
+        self.file = as_path(root) / "lease.json"
         self.renew_seconds = renew_seconds
         self.dead_after_seconds = dead_after_seconds
         self.holder = {"run": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid()}
@@ -77,7 +75,10 @@ class Lease:
             renewal += 1
             try:
                 self._write(renewal)
-            except OSError:  # storage out for a while: the songs' own writes decide what that means
+            except (
+                OSError,
+                StorageError,
+            ):  # storage out for a while: the songs' own writes decide what that means
                 continue
 
     def _write(self, renewal: int) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from upath import UPath
 
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
 from samuel.popdb.schema import Identity, Latents, PopdbError, identity_of
 from samuel.popdb.store import Store
-from samuel.storage import read_bytes
+from samuel.storage import Location, read_bytes
 
 
 @dataclass(frozen=True)
@@ -31,24 +30,26 @@ class Pairs:
         return len(self.song_ids)
 
 
-def iterate_pairs(root: str | UPath, split: str) -> Iterator[Pairs]:
+def iterate_pairs(root: Location, split: str) -> Iterator[Pairs]:
     """The pairs of a split, one shard at a time (128 MiB at most).
 
     Raises `PopdbError` where there is no POPDB, or where the split has no songs.
     """
-    store = Store(UPath(root))
+    store = Store.at(root)
     identity = store.identity()
     if identity is None:
-        raise PopdbError(f"no POPDB at {root}: popdb.json is missing. Build one with jobs/build_popdb.py")
+        raise PopdbError(
+            f"no POPDB at {store.root}: popdb.json is missing. Build one with jobs/build_popdb.py"
+        )
     files = [file for file in store.shard_files() if file.name.startswith(f"{split}-")]
     if not files:
         raise PopdbError(
-            f"the POPDB at {root} has no songs in split {split!r}: songs fall to train, validation "
+            f"the POPDB at {store.root} has no songs in split {split!r}: songs fall to train, validation "
             f"and test by the hash of their id, 80/10/10; add songs with jobs/build_popdb.py"
         )
     for file in files:
         table = pq.read_table(io.BytesIO(read_bytes(file)))
-        identity.require_equal(identity_of(table.schema.metadata, str(file)), str(root))
+        identity.require_equal(identity_of(table.schema.metadata, str(file)), store.root)
         yield Pairs(
             identity=identity,
             song_ids=table.column("song_id").to_pylist(),
@@ -59,7 +60,7 @@ def iterate_pairs(root: str | UPath, split: str) -> Iterator[Pairs]:
         )
 
 
-def read_pairs(root: str | UPath, split: str) -> Pairs:
+def read_pairs(root: Location, split: str) -> Pairs:
     """All pairs of a split in memory: 256 KiB each. Raises as `iterate_pairs` does."""
     shards = list(iterate_pairs(root, split))
     return Pairs(

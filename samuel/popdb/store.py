@@ -18,7 +18,7 @@ from upath import UPath
 
 from samuel.popdb.failures import Failure, failures_table
 from samuel.popdb.schema import Identity, PopdbError, identity_of
-from samuel.storage import delete, list_files, read_bytes, write_atomic
+from samuel.storage import Location, absolute, as_path, delete, exists, list_files, read_bytes, write_atomic
 
 SHARD_PAIRS = 512
 """Pairs in a full shard: 128 MiB."""
@@ -49,36 +49,40 @@ class Contents:
 
 @dataclass(frozen=True)
 class Store:
-    """The files of one POPDB. Cheap to make and to send to a worker: it holds the root alone."""
+    """The files of one POPDB at an absolute local folder or `s3://bucket/prefix`."""
 
-    root: UPath
+    root: str
+
+    @classmethod
+    def at(cls, root: Location) -> "Store":
+        return cls(absolute(root))
 
     @property
     def data(self) -> UPath:
-        return self.root / "data"
+        return as_path(self.root) / "data"
 
     @property
     def songs(self) -> UPath:
-        return self.root / "songs"
+        return as_path(self.root) / "songs"
 
     @property
     def audio(self) -> UPath:
-        return self.root / "audio"
+        return as_path(self.root) / "audio"
 
     @property
     def failures(self) -> UPath:
-        return self.root / "failures"
+        return as_path(self.root) / "failures"
 
     # Identity
 
     def identity(self) -> Identity | None:
         """What made the latents here, or None where there is no POPDB yet."""
         try:
-            return Identity.from_json(read_bytes(self.root / "popdb.json").decode())
+            return Identity.from_json(read_bytes(as_path(self.root) / "popdb.json").decode())
         except FileNotFoundError:
             return None
         except (TypeError, ValueError) as error:
-            raise PopdbError(f"{self.root / 'popdb.json'} is no POPDB identity: {error}") from error
+            raise PopdbError(f"{self.root}/popdb.json is no POPDB identity: {error}") from error
 
     def claim(self, identity: Identity) -> None:
         """Make this a POPDB of `identity`. Raises `PopdbError` where it is one of another."""
@@ -89,9 +93,9 @@ class Store:
                     f"{self.root} has shards but no popdb.json, so nobody knows which codec made "
                     f"them; choose another --out, or put its popdb.json back"
                 )
-            write_atomic(self.root / "popdb.json", identity.to_json().encode())
+            write_atomic(as_path(self.root) / "popdb.json", identity.to_json().encode())
         else:
-            present.require_equal(identity, str(self.root))
+            present.require_equal(identity, self.root)
 
     # Songs and shards
 
@@ -100,22 +104,20 @@ class Store:
 
     def waiting_song_ids(self) -> set[str]:
         """Songs that are done and not yet in a shard (or in one, after a crash in a merge)."""
-        return {file.stem for file in list_files(self.songs) if file.suffix == ".parquet"}
+        return {name.removesuffix(".parquet") for name in _names(self.songs, ".parquet")}
 
     def shard_files(self) -> list[UPath]:
-        return sorted(
-            (file for file in list_files(self.data) if file.suffix == ".parquet"), key=lambda file: file.name
-        )
+        return [self.data / name for name in _names(self.data, ".parquet")]
 
     def contents(self) -> Contents:
         """Read the `song_id` column of every shard. Raises `PopdbError` on a shard of another codec."""
         expected = self.identity()
 
         def song_ids(file: UPath) -> list[str]:
-            with file.open("rb") as opened:
+            with file.open("rb") as opened:  # column and footer alone, not the latents
                 shard = pq.ParquetFile(opened)
                 if expected:
-                    expected.require_equal(identity_of(shard.schema_arrow.metadata, str(file)), str(self.root))
+                    expected.require_equal(identity_of(shard.schema_arrow.metadata, str(file)), self.root)
                 return shard.read(columns=["song_id"]).column("song_id").to_pylist()
 
         with ThreadPoolExecutor(_LISTING_THREADS) as pool:
@@ -145,7 +147,7 @@ class Store:
         """Merge the songs of `shard` into one file, then delete theirs. Safe to repeat."""
         target = self.data / shard.name
         files = [self.songs / f"{song_id}.parquet" for song_id in shard.song_ids]
-        if not target.exists():  # else it was written whole, and its writer died before deleting
+        if not exists(target):  # else it was written whole, and its writer died before deleting
             write_atomic(target, to_parquet(_concatenated(files)))
         for file in files:
             delete(file)
@@ -160,7 +162,7 @@ class Store:
 
     def read_failures(self) -> dict[str, Failure]:
         """The failed songs by their id."""
-        files = [file for file in list_files(self.failures) if file.suffix == ".json"]
+        files = [self.failures / name for name in _names(self.failures, ".json")]
         with ThreadPoolExecutor(_LISTING_THREADS) as pool:
             failures = [Failure.from_json(data.decode()) for data in pool.map(read_bytes, files)]
         return {failure.song_id: failure for failure in sorted(failures, key=lambda one: one.song_id)}
@@ -168,7 +170,13 @@ class Store:
     def write_failures_table(self) -> None:
         """Write `failures.parquet` anew from the failures there are now (none: an empty table)."""
         table = failures_table(list(self.read_failures().values()))
-        write_atomic(self.root / "failures.parquet", to_parquet(table))
+        write_atomic(as_path(self.root) / "failures.parquet", to_parquet(table))
+
+
+def _names(folder: UPath, suffix: str) -> list[str]:
+    """Names of the whole files in a folder, sorted; a killed writer's hidden partial files are none."""
+    names = (file.name for file in list_files(folder).files)
+    return [name for name in names if name.endswith(suffix) and not name.startswith(".")]
 
 
 def _concatenated(files: list[UPath]) -> pa.Table:
