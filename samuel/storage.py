@@ -188,6 +188,19 @@ def list_files(folder: Location) -> Listing:
     return Listing(tuple(sorted(files, key=lambda file: file.name)))
 
 
+def find_prefixed(folder: Location, prefix: str) -> list[UPath]:
+    """The files directly in a folder whose names begin with `prefix`; one small request on S3."""
+    located = as_path(folder)
+    if not is_s3(located):
+        with _explained(Path(str(located)), "list"):
+            names = sorted(os.listdir(str(located))) if located.is_dir() else []
+        return [join(located, name) for name in names if name.startswith(prefix)]
+    parent = located.path.rstrip("/")
+    found = patiently(lambda: located.fs.find(parent, prefix=prefix), located, "list")
+    names = sorted(name.removeprefix(parent + "/") for name in found if name.startswith(f"{parent}/{prefix}"))
+    return [join(located, name) for name in names if "/" not in name]
+
+
 def check_writable(folder: Location) -> None:
     """Write and delete a small file, so that a run that could not keep its result fails before it starts."""
     probe = as_path(folder) / f".writable-{uuid.uuid4().hex}"

@@ -76,6 +76,15 @@ def test_kinds_and_an_empty_folder(root: str) -> None:
     assert [file.name for file in storage.list_files(root).files] == ["folder/file"]
 
 
+def test_files_by_the_beginning_of_their_name(root: str) -> None:
+    assert storage.find_prefixed(root, "ab.") == []
+    for name in ["ab.mp3", "ab.ogg", "abc.mp3", "ab.d/x", "z/ab.mp3"]:
+        storage.write_atomic(storage.join(root, name), b"1")
+    found = [path for path in storage.find_prefixed(root, "ab.") if storage.kind_of(path) == "file"]
+    assert [path.name for path in found] == ["ab.mp3", "ab.ogg"]
+    assert storage.read_bytes(found[0]) == b"1"
+
+
 def test_listing_sees_what_another_process_wrote(root: str) -> None:
     storage.write_atomic(storage.as_path(root) / "one", b"1")
     assert len(storage.list_files(root).files) == 1

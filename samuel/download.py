@@ -1,0 +1,309 @@
+"""Fetch a song's compressed audio with yt-dlp, as it is: no re-encoding, no ffmpeg.
+
+A "query" is searched for and the first candidate that passes the filters is taken; a "url" is fetched directly.
+The result lies in the audio store, the folder `<popdb>/audio`, as `<song_id>.<extension>`: what is there is never
+fetched again. Work goes on in a temporary local folder, so a partial file is never visible in the store, and a
+try that follows a broken one resumes its part.
+
+Passing faults (429, 5xx, time-outs, broken connections) are tried again with growing pauses, never sooner than the
+server's Retry-After; all else fails at once. `wait_turn` is called before each batch of requests (a search, the
+look-up of one candidate, the fetching of one file): a job shares one `RateLimiter` over a cluster through it.
+YouTube needs a JavaScript runtime (deno) on the machine for some formats; yt-dlp's documentation says how.
+"""
+
+import io
+import itertools
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tenacity
+from upath import UPath
+
+from samuel import storage
+from samuel.audio import AudioError, probe
+from samuel.download_errors import PASSING, DownloadError, explained
+from samuel.songs import Song
+
+if TYPE_CHECKING:
+    import yt_dlp
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_SECOND = 1_536_000  # stereo at 192 kHz in 32 bit: more bytes than this are more time than allowed
+LONGEST_PAUSE_SECONDS = 600.0
+Number = int | float
+REDIRECTIONS = 5
+
+
+@dataclass(frozen=True)
+class DownloadOptions:
+    """How to search, what to refuse, how patient to be.
+
+    `search` is yt-dlp's prefix of a search; `candidates` of its results are looked at. `playlists` takes the first
+    entry of a playlist that passes instead of refusing it. `tries` counts the first one; pauses between them grow
+    from `first_pause_seconds`. A connection silent for `silence_seconds` is given up, a try after `try_seconds`.
+    `cookies` is the path or s3:// URL of a Netscape cookies file, which is never written to.
+    """
+
+    search: str = "ytsearch"
+    candidates: int = 5
+    longest_seconds: Number = 15 * 60
+    playlists: bool = False
+    tries: int = 5
+    first_pause_seconds: Number = 5.0
+    silence_seconds: Number = 20.0
+    try_seconds: Number = 600.0
+    cookies: str | None = None
+    proxy: str | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Where a song's audio lies, and how many tries that took (0: it was there already)."""
+
+    path: UPath
+    tries: int
+
+
+class RateLimiter:
+    """Turns spaced evenly, so many a minute; shared by the threads of a process."""
+
+    def __init__(self, turns_per_minute: Number):
+        if not turns_per_minute > 0:
+            raise ValueError(f"expected more than 0 turns a minute, got {turns_per_minute}")
+        self._seconds = 60 / turns_per_minute
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def reserve(self) -> float:
+        """Take the next turn; return the seconds until it comes. A cluster's one limiter answers with this."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._seconds
+            return turn - now
+
+    def __call__(self) -> None:
+        """Wait for the next turn."""
+        time.sleep(self.reserve())
+
+
+def download(
+    song: Song,
+    store: storage.Location,
+    options: DownloadOptions | None = None,
+    wait_turn: Callable[[], None] = lambda: None,
+) -> Fetched:
+    """Fetch a song of kind "query" or "url" into the store, unless it is there.
+
+    Raises DownloadError for what concerns this song, StorageError for the store or the cookies file.
+    """
+    if song.kind not in ("query", "url"):
+        raise ValueError(
+            f'expected a song of kind "query" or "url", got {song.kind!r}: its audio is at {song.source}'
+        )
+    if there := stored(song, store):
+        return Fetched(there, 0)
+    options = options or DownloadOptions()
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, DownloadError) and error.reason in PASSING
+        ),
+        wait=_Pauses(options.first_pause_seconds),
+        stop=tenacity.stop_any(_AskedForTooMuch(), tenacity.stop_after_attempt(options.tries)),
+        before_sleep=tenacity.before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
+    with tempfile.TemporaryDirectory(prefix="samuel-download-") as folder:
+        try:
+            file = tries(_fetch, song, Path(folder), options, wait_turn)
+        except DownloadError as error:
+            made = int(tries.statistics["attempt_number"])
+            raise DownloadError(str(error.args[0]), error.reason, made, error.retry_after) from error
+        target = storage.join(store, song.song_id + file.suffix)
+        storage.store_file(file, target)
+    return Fetched(target, int(tries.statistics["attempt_number"]))
+
+
+def stored(song: Song, store: storage.Location) -> UPath | None:
+    """Where the song's audio lies in the store, or None."""
+    return next(iter(storage.find_prefixed(store, f"{song.song_id}.")), None)
+
+
+class _Pauses:
+    """Growing pauses with some chance in them, never shorter than the server asked for."""
+
+    def __init__(self, first: Number):
+        self._growing = tenacity.wait_random_exponential(
+            multiplier=first, max=LONGEST_PAUSE_SECONDS, min=first
+        )
+
+    def __call__(self, state: tenacity.RetryCallState) -> float:
+        return max(self._growing(state), _asked(state))
+
+
+def _asked(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, DownloadError) else 0.0
+
+
+class _AskedForTooMuch(tenacity.stop.stop_base):
+    """Give up when the server asks for a longer pause than anyone should wait for a song."""
+
+    def __call__(self, state: tenacity.RetryCallState) -> bool:
+        return _asked(state) > LONGEST_PAUSE_SECONDS
+
+
+def _fetch(song: Song, folder: Path, options: DownloadOptions, wait_turn: Callable[[], None]) -> Path:
+    """One try: the fetched file in `folder`."""
+    from yt_dlp.utils import YoutubeDLError
+
+    try:
+        with _client(folder, options) as client:
+            info = _found(client, song, options, wait_turn)
+            wait_turn()
+            client.process_ie_result(info, download=True)
+    except YoutubeDLError as error:
+        raise explained(error, song.source) from error
+    files = [file for file in folder.glob("audio.*") if file.suffix not in (".part", ".ytdl")]
+    if len(files) != 1 or files[0].stat().st_size == 0:
+        raise DownloadError(f"{song.source} gave no file, or one too big for {_minutes(options)}", "no audio")
+    try:
+        seconds = probe(files[0]).seconds
+    except AudioError as error:
+        raise DownloadError(f"what {song.source} gave is no audio: {error}", "no audio") from error
+    if seconds is not None and seconds > options.longest_seconds:
+        raise DownloadError(
+            f"{song.source} lasts {seconds / 60:.0f} minutes, longer than {_minutes(options)}", "too long"
+        )
+    return files[0]
+
+
+def _client(folder: Path, options: DownloadOptions) -> "yt_dlp.YoutubeDL":
+    """yt-dlp, quiet, without files of its own outside `folder`, leaving the retries to us."""
+    import yt_dlp
+
+    end = time.monotonic() + options.try_seconds
+    most = options.longest_seconds * BYTES_PER_SECOND
+
+    def watch(progress: dict[str, Any]) -> None:
+        if time.monotonic() > end:
+            raise DownloadError(f"no end after {options.try_seconds:.0f} s of fetching", "timed out")
+        if progress.get("downloaded_bytes", 0) > most:
+            raise DownloadError(f"more bytes than {_minutes(options)} of audio can have", "too long")
+
+    parameters = {
+        "format": "bestaudio/best",
+        "paths": {"home": str(folder)},
+        "outtmpl": {"default": "audio.%(ext)s"},
+        "quiet": True,
+        "no_warnings": True,
+        "noprogress": True,
+        "logger": _Log(),
+        "noplaylist": True,
+        "fixup": "never",
+        "updatetime": False,
+        "max_filesize": most,
+        "socket_timeout": options.silence_seconds,
+        "retries": 0,
+        "extractor_retries": 0,
+        "fragment_retries": 3,
+        "skip_unavailable_fragments": False,
+        "retry_sleep_functions": {"fragment": lambda n: min(options.first_pause_seconds * 2**n, 30)},
+        "progress_hooks": [watch],
+        "proxy": options.proxy,
+        "cookiefile": io.StringIO(storage.read_bytes(options.cookies).decode()) if options.cookies else None,
+    }
+    return yt_dlp.YoutubeDL(parameters)
+
+
+def _found(
+    client: "yt_dlp.YoutubeDL", song: Song, options: DownloadOptions, wait_turn: Callable[[], None]
+) -> dict[str, Any]:
+    """The look-up of the song's recording: for a query, of the first candidate that passes the filters."""
+    from yt_dlp.utils import YoutubeDLError
+
+    if song.kind == "url":
+        wait_turn()
+        info = _followed(client, {"_type": "url", "url": song.source})
+        if info.get("_type", "video") == "video":
+            return _passed(client, info, options)
+        if not options.playlists:
+            raise DownloadError(f"{song.source} is a playlist; give the addresses of its songs", "playlist")
+    else:
+        wait_turn()
+        query = " ".join(song.source.split())
+        info = client.extract_info(
+            f"{options.search}{options.candidates}:{query}", download=False, process=False
+        )
+    refused: list[DownloadError] = []
+    for entry in itertools.islice(info.get("entries") or [], options.candidates):
+        try:
+            _filter(entry, options)
+            wait_turn()
+            return _passed(client, _followed(client, entry), options)
+        except DownloadError as error:
+            refused.append(error)
+        except YoutubeDLError as error:
+            refusal = explained(error, song.source)
+            if refusal.reason in PASSING:
+                raise refusal from error
+            refused.append(refusal)
+    if refused:
+        first = refused[0]
+        raise DownloadError(
+            f"none of {len(refused)} candidates for {song.source!r} passes; the first: {first.args[0]}",
+            first.reason,
+        )
+    raise DownloadError(f"nothing found for {song.source!r}; check the spelling", "not found")
+
+
+def _followed(client: "yt_dlp.YoutubeDL", info: dict[str, Any]) -> dict[str, Any]:
+    """The look-up behind a chain of addresses, without looking into the entries of a playlist."""
+    for _ in range(REDIRECTIONS + 1):
+        if info.get("_type", "video") not in ("url", "url_transparent"):
+            return info
+        found = client.extract_info(info["url"], download=False, ie_key=info.get("ie_key"), process=False)
+        if found is None:
+            break
+        info = found
+    raise DownloadError(f"{info['url']} leads on and on, or nowhere", "not found")
+
+
+def _passed(client: "yt_dlp.YoutubeDL", info: dict[str, Any], options: DownloadOptions) -> dict[str, Any]:
+    """The look-up with its formats, when it passes the filters."""
+    if info.get("_type", "video") != "video":
+        raise DownloadError(f"{info.get('webpage_url') or info.get('url')} is a playlist", "playlist")
+    _filter(info, options)
+    return client.process_ie_result(info, download=False)
+
+
+def _filter(info: dict[str, Any], options: DownloadOptions) -> None:
+    """Raise DownloadError for what is known to be live or too long; the length may be unknown until it is fetched."""
+    name = info.get("webpage_url") or info.get("url") or info.get("title") or "it"
+    if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming", "post_live"):
+        raise DownloadError(f"{name} is a live stream; give a recording", "live")
+    seconds = info.get("duration")
+    if seconds and seconds > options.longest_seconds:
+        raise DownloadError(
+            f"{name} lasts {seconds / 60:.0f} minutes, longer than {_minutes(options)}", "too long"
+        )
+
+
+def _minutes(options: DownloadOptions) -> str:
+    return f"the {options.longest_seconds / 60:g} minutes allowed"
+
+
+class _Log:
+    """yt-dlp's messages go to our log, as details: what matters is in the exceptions."""
+
+    def debug(self, message: str) -> None:
+        log.debug("%s", message)
+
+    info = warning = error = debug
