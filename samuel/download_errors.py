@@ -38,6 +38,7 @@ NO_AUDIO_WORDS = (
     "drm",
     "no media",
     "not a valid url",
+    "any data",
 )
 
 
@@ -63,7 +64,7 @@ def explained(error: BaseException, source: str) -> DownloadError:
     for cause in chain:
         if isinstance(cause, DownloadError):
             return cause
-    message = str(error).removeprefix("ERROR: ").strip()
+    message = str(error).removeprefix("ERROR: ").split(" (caused by ")[0].strip()
     text = message.lower()
     known = f"{source}: {message}"
     for cause in chain:
