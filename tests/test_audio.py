@@ -213,7 +213,7 @@ def test_a_truncated_file_gives_what_is_there(container: str, share: float) -> N
     expected = audio.decode(whole)
     data = whole.getvalue()
     received = audio.decode(io.BytesIO(data[: int(share * len(data))]))
-    assert abs(received.shape[1] / expected.shape[1] - share) < 0.15
+    assert abs(received.shape[1] / expected.shape[1] - share) < 0.25  # an Ogg page of this file is 0.2 of it
     inner = slice(0, received.shape[1] - 4096)
     assert snr(expected[:, inner], received[:, inner]) > 30
 
