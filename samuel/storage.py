@@ -264,16 +264,16 @@ def _list_local(folder: Path) -> Listing:
                 unreadable.append(str(current))
             return
         for entry in entries:
-            if entry.is_dir():
-                walk(Path(entry.path))
-                continue
+            name = os.path.relpath(entry.path, folder)
             try:
                 found = entry.stat()
-            except OSError:
-                files.append(StoredFile(os.path.relpath(entry.path, folder), 0))
+            except OSError:  # a broken link, or one that leads to itself
+                files.append(StoredFile(name, 0))
                 continue
-            if stat.S_ISREG(found.st_mode):
-                files.append(StoredFile(os.path.relpath(entry.path, folder), found.st_size))
+            if stat.S_ISDIR(found.st_mode):
+                walk(Path(entry.path))
+            elif stat.S_ISREG(found.st_mode):
+                files.append(StoredFile(name, found.st_size))
 
     walk(folder)
     return Listing(tuple(sorted(files, key=lambda file: file.name)), tuple(unreadable))

@@ -171,9 +171,10 @@ def test_links_and_pipes_in_a_listing(tmp_path: Path) -> None:
     (tmp_path / "a" / "song.mp3").write_bytes(b"123")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "broken.mp3").symlink_to(tmp_path / "nowhere.mp3")
+    (tmp_path / "self.mp3").symlink_to(tmp_path / "self.mp3")
     os.mkfifo(tmp_path / "pipe.mp3")
     found = [(file.name, file.size) for file in storage.list_files(tmp_path).files]
-    assert found == [("a/song.mp3", 3), ("broken.mp3", 0)]
+    assert found == [("a/song.mp3", 3), ("broken.mp3", 0), ("self.mp3", 0)]
 
 
 # S3 trouble
