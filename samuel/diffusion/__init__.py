@@ -1,0 +1,7 @@
+"""The diffusion: process, loss, guidance and samplers. Knows no network."""
+
+from samuel.diffusion.guidance import Guidance, guided
+from samuel.diffusion.process import cosine_schedule
+from samuel.diffusion.sampler import SAMPLERS, Hold, sample, seeded_noise
+
+__all__ = ["SAMPLERS", "Guidance", "Hold", "cosine_schedule", "guided", "sample", "seeded_noise"]
