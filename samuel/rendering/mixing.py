@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import butter, oaconvolve, sosfilt
 
 from samuel.config import SAMPLE_RATE
 
 Stereo = Float32[np.ndarray, "2 samples"]
 PEAK = 10 ** (-1.0 / 20)
+LIMITER_SECONDS = 0.04
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,14 @@ class Balance:
     band_wet: float
     loudness: float  # of the whole mix, LUFS
     voice_presence: float  # shelf above 4 kHz on the voice
+    takes: tuple[tuple[float, float], ...]  # (gain, pan) of each take of the voice; more than one: doubled
+    echo_seconds: float
+    echo_gain: float  # 0: no echo
 
 
 def draw_balance(rng: np.random.Generator) -> Balance:
+    doubled = rng.random() < 0.2
+    spread = float(rng.uniform(0.2, 0.8))
     return Balance(
         drums=float(rng.uniform(-7.0, 0.0)),
         bass=float(rng.uniform(-8.0, -2.0)),
@@ -41,6 +48,9 @@ def draw_balance(rng: np.random.Generator) -> Balance:
         band_wet=float(rng.uniform(0.03, 0.2)),
         loudness=float(rng.uniform(-18.0, -13.0)),
         voice_presence=float(rng.uniform(0.0, 6.0)),
+        takes=((1.0, -0.3 * spread), (0.5, spread)) if doubled else ((1.0, 0.0),),
+        echo_seconds=float(rng.uniform(0.09, 0.38)),
+        echo_gain=float(rng.uniform(0.06, 0.22)) if rng.random() < 0.3 else 0.0,
     )
 
 
@@ -60,6 +70,17 @@ def room(
     tail *= wet / np.sqrt((tail**2).sum(axis=1, keepdims=True))
     delayed = np.pad(tail, ((0, 0), (int(predelay * SAMPLE_RATE), 0))).astype(np.float32)
     return audio + oaconvolve(audio, delayed, axes=1)[:, : audio.shape[1]].astype(np.float32)
+
+
+def echo(audio: Stereo, *, seconds: float, gain: float) -> Stereo:
+    """Two repeats, the second as much softer than the first as that is than the sound."""
+    if not gain:
+        return audio
+    delay = int(seconds * SAMPLE_RATE)
+    repeated = audio.copy()
+    for count in (1, 2):
+        repeated[:, count * delay :] += gain**count * audio[:, : audio.shape[1] - count * delay]
+    return repeated
 
 
 def polish_voice(voice: Float32[np.ndarray, " samples"], presence: float) -> Float32[np.ndarray, " samples"]:
@@ -82,28 +103,41 @@ def _compress(audio: np.ndarray, *, ratio: float, threshold_below_peak: float) -
     return (audio * np.interp(np.arange(len(audio)), centres, gain)).astype(np.float32)
 
 
-def loudness(audio: Stereo) -> float:
+def loudness(audio: Stereo, sample_rate: int = SAMPLE_RATE) -> float:
     """Integrated loudness in LUFS; -70 for silence and for less than 0.4 s."""
     import pyloudnorm
 
-    if audio.shape[1] < 0.4 * SAMPLE_RATE or not np.any(audio):
+    if audio.shape[1] < 0.4 * sample_rate or not np.any(audio):
         return -70.0
-    return max(-70.0, float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(audio.T.astype(np.float64))))
+    return max(-70.0, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64))))
 
 
 def balance_stems(stems: dict[str, Stereo], balance: Balance) -> dict[str, Stereo]:
-    """Sets each stem's loudness against the voice's, then one gain for all: the target, below the peak.
+    """Sets each stem's loudness against the voice's, then brings the mix to the target loudness.
 
-    Silent stems stay silent. The mix (the sum of the stems) peaks at -1 dBFS at most, and so does each stem.
+    Peaks are held at -1 dBFS by one limiter for all stems, so that the stems' sum is the limited mix.
+    Silent stems stay silent.
     """
     offsets = {"vocals": 0.0, "drums": balance.drums, "bass": balance.bass, "other": balance.other}
     levelled = {}
     for name, audio in stems.items():
-        level = loudness(audio)
+        level = loudness((audio[:, 0:-1:2] + audio[:, 1::2]) / 2, SAMPLE_RATE // 2)  # half the work
         gain = 0.0 if level <= -69 else 10 ** ((-20.0 + offsets[name] - level) / 20)
         levelled[name] = (audio * gain).astype(np.float32)
     mix = np.stack(list(levelled.values())).sum(axis=0)
     gain = 10 ** ((balance.loudness - loudness(mix)) / 20)
-    peak = max(float(np.abs(audio).max(initial=0.0)) for audio in (mix, *levelled.values()))
-    gain = min(gain, PEAK / max(peak, 1e-9))
-    return {name: (audio * gain).astype(np.float32) for name, audio in levelled.items()}
+    limited = _limiter_gain([gain * mix, *(gain * audio for audio in levelled.values())])
+    return {name: (gain * audio * limited).astype(np.float32) for name, audio in levelled.items()}
+
+
+def _limiter_gain(signals: list[Stereo]) -> Float32[np.ndarray, " samples"]:
+    """The gain that keeps every signal below `PEAK`, smooth over `LIMITER_SECONDS`.
+
+    The smallest gain asked for within a window, averaged over a window of the same length: the mean
+    never exceeds what its middle asked for.
+    """
+    peak = np.max([np.abs(signal).max(axis=0) for signal in signals], axis=0)
+    asked = np.minimum(1.0, PEAK / np.maximum(peak, PEAK))
+    window = 2 * int(LIMITER_SECONDS * SAMPLE_RATE / 2) + 1
+    smallest = minimum_filter1d(asked, window, mode="nearest")
+    return uniform_filter1d(smallest.astype(np.float64), window, mode="nearest").astype(np.float32)

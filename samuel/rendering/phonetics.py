@@ -60,6 +60,18 @@ _VOWEL_SPELLINGS: tuple[tuple[str, tuple[str, str]], ...] = (
     ("u", ("V", "V")),
     ("y", ("I", "I")),
 )
+_CODA_SPELLINGS: tuple[tuple[str, str], ...] = (
+    ("(s|z|ce|se|x)$", "s"),
+    ("(sh|ch|ge)$", "S"),
+    ("(f|th|ve?)$", "f"),
+    ("(t|d|te|de)$", "t"),
+    ("(k|g|ck|ke)$", "k"),
+    ("(p|b|pe)$", "p"),
+    ("me?$", "m"),
+    ("(n|ng|ne)$", "n"),
+    ("(l|le)$", "l"),
+    ("(r|re)$", "r"),
+)
 _ONSET_SPELLINGS: tuple[tuple[str, str], ...] = (
     ("sh|ch|j|g[ei]", "S"),
     ("th|f|ph", "f"),
@@ -77,7 +89,8 @@ _ONSET_SPELLINGS: tuple[tuple[str, str], ...] = (
 class Syllable:
     """`onset` is a key of `VOICED_ONSETS`, one of `FRICATIVES` or `PLOSIVES`, or "" for a bare vowel.
 
-    The vowel glides from `vowel` to `glide`, which are equal but for diphthongs. `coda` is "s" or "".
+    The vowel glides from `vowel` to `glide`, which are equal but for diphthongs. `coda` closes the
+    syllable: a fricative, a plosive, one of "m", "n", "l", "r", or "".
     """
 
     onset: str
@@ -99,7 +112,8 @@ def syllable_of(lyric: str, rng: np.random.Generator) -> Syllable:
             onset = name or match.group()
             break
     vowel, glide = next(sound for pattern, sound in _VOWEL_SPELLINGS if re.search(pattern, text))
-    return Syllable(onset, vowel, glide, "s" if re.search("(s|ce|se)$", text) else "")
+    coda = next((sound for pattern, sound in _CODA_SPELLINGS if re.search(pattern, text)), "")
+    return Syllable(onset, vowel, glide, coda)
 
 
 def random_syllable(rng: np.random.Generator) -> Syllable:
@@ -108,4 +122,5 @@ def random_syllable(rng: np.random.Generator) -> Syllable:
     onsets = ("", *VOICED_ONSETS, *FRICATIVES, *PLOSIVES)
     onset = onsets[int(rng.integers(len(onsets)))]
     glide = vowel if rng.random() < 0.75 else ("i" if rng.random() < 0.5 else "u")
-    return Syllable(onset, vowel, glide, "s" if rng.random() < 0.08 else "")
+    codas = ("s", "t", "k", "n", "m", "l", "r", "f")
+    return Syllable(onset, vowel, glide, codas[int(rng.integers(len(codas)))] if rng.random() < 0.4 else "")

@@ -105,7 +105,8 @@ def _draw_style(score: Score, rng: np.random.Generator) -> Style:
     if score.beats_per_minute is not None:
         fitting = [s for s in styles if s.bpm[0] * 0.85 <= score.beats_per_minute <= s.bpm[1] * 1.15]
         styles = tuple(fitting) or styles
-    return styles[int(rng.integers(len(styles)))]
+    weights = np.array([style.weight for style in styles])
+    return styles[int(rng.choice(len(styles), p=weights / weights.sum()))]
 
 
 def _draw_bpm(score: Score, style: Style, rng: np.random.Generator) -> float:

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.phonetics import PLOSIVES, VOICED_ONSETS, VOWELS, Syllable, syllable_of
+from samuel.rendering.phonetics import PLOSIVES, VOICED_ONSETS, VOWELS, Syllable
 
 HOP = 256
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP
-NOISES = ("s", "S", "f", "h", "p", "t", "k", "breath")
+NOISES = ("s", "S", "f", "h", "p", "t", "k", "breath", "air")
 PHRASE_GAP_SECONDS = 0.30
+CONSONANT_GAINS = {"s": 3.0, "S": 2.6, "f": 1.2, "h": 0.8}
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Singer:
     tessitura: float  # comfortable pitch: 50 (bass) to 68 (soprano)
     tract: float  # formant factor against the male table: 0.94 to 1.24
     bandwidth: float  # factor on the formants' bandwidths: 0.8 to 1.4
-    ring: float  # strength of the singer's formant near 3 kHz, decibels: 0 to 12
+    ring: float  # strength of the singer's formant near 3 kHz, decibels: 0 to 7
     open_quotient: float  # 0.45 (pressed) to 0.8 (breathy)
-    tilt_hertz: float  # where the source starts to fall by 6 dB more an octave: 900 to 5000
+    tilt_hertz: float  # where the source starts to fall by 6 dB more an octave: 700 to 3500
+    brightness: float  # lift of the highest partials, decibels an octave above 4 kHz: 6 to 14
     breathiness: float  # aspiration beside the voiced source: 0.01 to 0.12
+    air: float  # hiss above 6 kHz while the voice sounds: 0.02 to 0.2
     vibrato_hertz: float  # 4.6 to 6.6
     vibrato_cents: float  # 0 to 65
     vibrato_delay: float  # seconds: 0.15 to 0.5
@@ -38,7 +41,7 @@ class Singer:
     lag: float  # seconds behind the beat: -0.015 to 0.045
     unsteadiness: float  # standard deviation of onsets, seconds: 0.004 to 0.022
     drift_cents: float  # slow wandering of the pitch: 3 to 16
-    articulation: float  # loudness of consonants: 0.4 to 1.2
+    articulation: float  # loudness of consonants: 0.5 to 1.3
 
     @property
     def lowest(self) -> int:
@@ -56,7 +59,7 @@ class SungNote:
     start: float
     end: float
     pitch: int
-    lyric: str = ""
+    syllable: Syllable
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,12 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         tessitura=tessitura,
         tract=tract,
         bandwidth=float(rng.uniform(0.8, 1.4)),
-        ring=float(rng.uniform(0, 12)),
+        ring=float(rng.uniform(0, 7)),
         open_quotient=float(rng.uniform(0.45, 0.8)),
-        tilt_hertz=float(np.exp(rng.uniform(np.log(900), np.log(5000)))),
+        tilt_hertz=float(np.exp(rng.uniform(np.log(700), np.log(3500)))),
+        brightness=float(rng.uniform(6, 14)),
         breathiness=float(np.exp(rng.uniform(np.log(0.01), np.log(0.12)))),
+        air=float(np.exp(rng.uniform(np.log(0.02), np.log(0.2)))),
         vibrato_hertz=float(rng.uniform(4.6, 6.6)),
         vibrato_cents=float(rng.uniform(0, 65)),
         vibrato_delay=float(rng.uniform(0.15, 0.5)),
@@ -91,18 +96,17 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         lag=float(rng.uniform(-0.015, 0.045)),
         unsteadiness=float(rng.uniform(0.004, 0.022)),
         drift_cents=float(rng.uniform(3, 16)),
-        articulation=float(rng.uniform(0.4, 1.2)),
+        articulation=float(rng.uniform(0.5, 1.3)),
     )
 
 
 def perform(singer: Singer, notes: list[SungNote], seconds: float, rng: np.random.Generator) -> Controls:
-    """Sings `notes` (sorted, one voice). Notes without lyrics get syllables at random.
+    """Sings `notes` (sorted, one voice). Another state of `rng` gives another take.
 
     The vowel begins at the note's onset; its consonant comes before, out of the previous note's end.
     """
     frames = int(np.ceil(seconds * FRAMES_PER_SECOND)) + 1
     starts, ends = _loosen(singer, notes, rng)
-    syllables = [syllable_of(note.lyric, rng) for note in notes]
     first_of_phrase = np.r_[True, starts[1:] - ends[:-1] > PHRASE_GAP_SECONDS] if notes else np.zeros(0, bool)
     last_of_phrase = np.r_[first_of_phrase[1:], True] if notes else first_of_phrase
 
@@ -110,7 +114,8 @@ def perform(singer: Singer, notes: list[SungNote], seconds: float, rng: np.rando
     noises = np.zeros((frames, len(NOISES)))
     formants = np.tile(np.array(VOWELS["V"], dtype=float), (frames, 1))
     clock = np.arange(frames) / FRAMES_PER_SECOND
-    for index, (note, syllable) in enumerate(zip(notes, syllables, strict=True)):
+    for index, note in enumerate(notes):
+        syllable = note.syllable
         start, end = starts[index], ends[index]
         level = _loudness(singer, note, rng)
         attack = min(0.4 * (end - start), 0.035 if syllable.onset in PLOSIVES else 0.06)
@@ -122,13 +127,14 @@ def perform(singer: Singer, notes: list[SungNote], seconds: float, rng: np.rando
         _place_formants(formants, syllable, start, end)
         _place_onset(singer, syllable, start, level, voicing, formants, noises)
         if syllable.coda and end - start > 0.25:
-            _add_noise(noises, "s", end - 0.01, 0.09, 0.5 * level * singer.articulation)
+            _place_coda(singer, syllable.coda, end, level, voicing, formants, noises)
         gap = start - ends[index - 1] if index else start
         if first_of_phrase[index] and gap > 0.4 and rng.random() < 0.8:
             length = float(rng.uniform(0.18, 0.35))
             _add_noise(noises, "breath", start - 0.12 - length, length, float(rng.uniform(0.05, 0.22)))
 
     voicing = gaussian_filter1d(voicing, 2.0)
+    noises[:, NOISES.index("air")] = singer.air * voicing
     shimmer = 1 + 0.05 * gaussian_filter1d(rng.normal(size=frames), 1.5) * 1.9
     return Controls(
         pitch=_pitch_curve(singer, notes, starts, ends, first_of_phrase, clock, rng),
@@ -195,9 +201,30 @@ def _place_onset(
     elif onset:
         length = 0.11 if onset in "sS" else 0.075
         voicing[_frame(start - length) : _frame(start - 0.01)] *= 0.05
-        _add_noise(
-            noises, onset, start - length, length, {"s": 0.42, "S": 0.5, "f": 0.22, "h": 0.3}[onset] * loud
-        )
+        _add_noise(noises, onset, start - length, length, CONSONANT_GAINS[onset] * loud)
+
+
+def _place_coda(
+    singer: Singer,
+    coda: str,
+    end: float,
+    level: float,
+    voicing: np.ndarray,
+    formants: np.ndarray,
+    noises: np.ndarray,
+) -> None:
+    """The consonant that closes the syllable, within the end of its note."""
+    loud = level * singer.articulation
+    if coda in VOICED_ONSETS:
+        first, last = _frame(end - 0.09), _frame(end)
+        formants[first:last] = VOICED_ONSETS[coda]
+        voicing[first:last] = np.minimum(voicing[first:last], 0.45 * level)
+    elif coda in PLOSIVES:
+        voicing[_frame(end - 0.06) : _frame(end)] *= 0.02
+        _add_noise(noises, coda, end - 0.02, 0.03, 0.5 * loud)
+    else:
+        voicing[_frame(end - 0.1) : _frame(end)] *= 0.1
+        _add_noise(noises, coda, end - 0.11, 0.11, CONSONANT_GAINS[coda] * loud)
 
 
 def _add_noise(noises: np.ndarray, name: str, start: float, length: float, gain: float) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.band import Arranger
-from samuel.rendering.mixing import Stereo, balance_stems, draw_balance, polish_voice, room
+from samuel.rendering.mixing import Stereo, balance_stems, draw_balance, echo, polish_voice, room
+from samuel.rendering.phonetics import syllable_of
 from samuel.rendering.plan import Plan, draw_plan
 from samuel.rendering.score import Score, ScoreError
 from samuel.rendering.singer import SungNote, perform
@@ -58,16 +59,16 @@ def render_song(
     seconds = plan.end_seconds + TAIL_SECONDS
     samples = int(seconds * SAMPLE_RATE)
 
-    notes = _sung_notes(plan)
+    notes = _sung_notes(plan, rng)
     if not notes:
         raise ScoreError(f"{song_id}: no melody within {max_seconds:.0f} s")
-    controls = perform(plan.singer, notes, samples / SAMPLE_RATE, rng)
-    voice = polish_voice(synthesise(plan.singer, controls, rng)[:samples], balance.voice_presence)
-    stems = {
-        "vocals": room(
-            np.stack([voice, voice]), rng, seconds=balance.voice_room_seconds, wet=balance.voice_wet
-        )
-    }
+    voice = np.zeros((2, samples), np.float32)
+    for gain, pan in balance.takes:
+        controls = perform(plan.singer, notes, samples / SAMPLE_RATE, rng)
+        take = polish_voice(synthesise(plan.singer, controls, rng)[:samples], balance.voice_presence)
+        voice += gain * np.array([[1 - max(0.0, pan)], [1 + min(0.0, pan)]], np.float32) * take
+    voice = echo(voice, seconds=balance.echo_seconds, gain=balance.echo_gain)
+    stems = {"vocals": room(voice, rng, seconds=balance.voice_room_seconds, wet=balance.voice_wet)}
     parts = Arranger(plan, rng).parts()
     for name in STEMS[1:]:
         audio = synthesiser.render([part for part in parts if part.stem == name], samples / SAMPLE_RATE)
@@ -77,7 +78,7 @@ def render_song(
         )
     fade = np.minimum(1, np.arange(samples, 0, -1) / (0.5 * TAIL_SECONDS * SAMPLE_RATE)).astype(np.float32)
     stems = balance_stems({name: _fit(audio, samples) * fade for name, audio in stems.items()}, balance)
-    annotations = annotate(plan, song_id, seed, seconds=samples / SAMPLE_RATE)
+    annotations = annotate(plan, notes, song_id, seed, seconds=samples / SAMPLE_RATE)
     annotations["band"] = {"style": plan.style.name, "players": [[p.name, p.program] for p in parts]}
     annotations["balance"] = asdict(balance)
     return RenderedSong(stems, annotations)
@@ -87,20 +88,21 @@ def _fit(audio: np.ndarray, samples: int) -> Stereo:
     return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1])))).astype(np.float32)
 
 
-def _sung_notes(plan: Plan) -> list[SungNote]:
+def _sung_notes(plan: Plan, rng: np.random.Generator) -> list[SungNote]:
     beats = plan.score.metre.beats
+    time = plan.tempo.seconds
     return [
-        SungNote(plan.tempo.seconds(note.start), plan.tempo.seconds(note.end), note.pitch, note.lyric)
+        SungNote(time(note.start), time(note.end), note.pitch, syllable_of(note.lyric, rng))
         for note in plan.score.melody
         if not plan.solo[min(int(note.start // beats), plan.bars - 1)]
     ]
 
 
-def annotate(plan: Plan, song_id: str, seed: int, *, seconds: float) -> dict[str, Any]:
+def annotate(plan: Plan, notes: list[SungNote], song_id: str, seed: int, *, seconds: float) -> dict[str, Any]:
     """What is true of the song. Times in seconds.
 
     `beats`, `downbeats`: times. `chords`: [start, end, Harte label]. `key`: as mir_eval.key has it.
-    `melody`: [start, end, MIDI pitch, lyric] as written (the singer is a little off it).
+    `melody`: [start, end, MIDI pitch] as written (the singer is a little off it).
     """
     score, beats = plan.score, plan.score.metre.beats
     time = plan.tempo.seconds
@@ -119,7 +121,7 @@ def annotate(plan: Plan, song_id: str, seed: int, *, seconds: float) -> dict[str
         "beats": [round(time(beat), 4) for beat in range(count)],
         "downbeats": [round(time(beat), 4) for beat in range(0, count, beats)],
         "chords": [[round(time(c.start), 4), round(time(c.end), 4), c.label] for c in score.chords],
-        "melody": [[round(n.start, 4), round(n.end, 4), n.pitch, n.lyric] for n in _sung_notes(plan)],
+        "melody": [[round(n.start, 4), round(n.end, 4), n.pitch] for n in notes],
         "singer": asdict(plan.singer),
     }
 

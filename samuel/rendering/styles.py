@@ -36,7 +36,7 @@ class Style:
     """`metres` are the kinds of bar it fits: "four" (two or four beats), "three", "compound".
 
     `swing` is how far the off-beat moves, in beats (1/6: triplets). `bpm` is the range of tempi.
-    `comping` holds (pattern, programs) of which one is drawn; `second` likewise, for full sections.
+    `weight` is how often it is drawn beside the others. `comping` holds (pattern, programs) of which one is drawn; `second` likewise, for full sections.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Style:
     basses: tuple[int, ...] = ELECTRIC_BASSES
     pads: tuple[int, ...] = STRINGS
     swing: float = 0.0
+    weight: float = 1.0
 
 
 STYLES: tuple[Style, ...] = (
@@ -87,6 +88,7 @@ STYLES: tuple[Style, ...] = (
         ),
         second=(("x--- ---- x--- ----", ACOUSTIC_GUITARS), ("..3. 4... ..3. 4...", (11, 46, 8))),
         pads=STRINGS + SYNTH_PADS,
+        weight=2.0,
     ),
     Style(
         "disco",
@@ -276,6 +278,7 @@ STYLES: tuple[Style, ...] = (
         comping=(("X--- X--- X--- X---", (19, 20, 0)), ("x--- ---- x--- ----", (19, 16, 48))),
         second=(("x--- x--- x--- x---", (48, 61)),),
         basses=(32, 42, 43),
+        weight=0.3,
     ),
     Style(
         "waltz",

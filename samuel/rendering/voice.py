@@ -11,27 +11,30 @@ Sundberg (1987), "The science of the singing voice" (singer's formant, formant t
 import numpy as np
 import scipy.fft
 from jaxtyping import Float, Float32
+from numpy.lib.stride_tricks import sliding_window_view
 
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.singer import HOP, NOISES, Controls, Singer
 
-_WINDOW = 4 * HOP
+_STRIDE = 2 * HOP
+_WINDOW = 2 * _STRIDE  # Hann windows half overlapped add up to 1
 _FFT = 2 * _WINDOW  # room for the tract's ringing behind each windowed frame
 _TABLE = 2048
 _BLOCK = 1024  # frames filtered at once: bounds the memory
 _HIGHEST_PARTIAL = 19_000.0
-_MALE_BANDWIDTHS = (70.0, 90.0, 130.0, 180.0, 250.0)
+_MALE_BANDWIDTHS = (75.0, 100.0, 160.0, 260.0, 340.0)
 _MALE_UPPER_FORMANTS = (3350.0, 4100.0)
 # Centre, width (Hz) and gain of each noise's spectrum, in the order of NOISES.
 _NOISE_SPECTRA = {
-    "s": (7200.0, 2200.0, 1.0),
-    "S": (3900.0, 1500.0, 1.0),
+    "s": (8000.0, 2800.0, 1.0),
+    "S": (4300.0, 1900.0, 1.0),
     "f": (6000.0, 5000.0, 0.6),
     "h": (1800.0, 1500.0, 0.6),
     "p": (900.0, 900.0, 0.9),
     "t": (4800.0, 2200.0, 1.0),
     "k": (2100.0, 800.0, 1.0),
-    "breath": (2200.0, 1900.0, 0.6),
+    "breath": (2400.0, 2600.0, 0.6),
+    "air": (10500.0, 4000.0, 1.0),
 }
 
 
@@ -40,45 +43,41 @@ def synthesise(
 ) -> Float32[np.ndarray, " samples"]:
     """Mono, `HOP` samples for each frame, peak near 1 for a full voice."""
     source = _source(singer, controls, rng)
-    frames = len(controls.pitch)
-    samples = frames * HOP
-    noise = rng.standard_normal(samples + _WINDOW, dtype=np.float32)
-    output = np.zeros(samples + _FFT, dtype=np.float32)
-    padded = np.concatenate([np.zeros(_WINDOW // 2, np.float32), source, np.zeros(_WINDOW, np.float32)])
-    window = (np.hanning(_WINDOW + 1)[:-1] / 2).astype(np.float32)
+    samples = len(source)
+    noise = rng.standard_normal(samples + 2 * _WINDOW, dtype=np.float32)
+    output = np.zeros(samples + 2 * _FFT, dtype=np.float32)
+    padded = np.pad(source, (_WINDOW // 2, 2 * _WINDOW))
+    window = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
     spectra = _noise_spectra(singer)
     fixed = _fixed_response(singer)
-    for first in range(0, frames, _BLOCK):
-        last = min(first + _BLOCK, frames)
-        active = np.flatnonzero(
-            (controls.voicing[first:last] > 1e-4) | (controls.aspiration[first:last] > 1e-4)
-        )
-        spectrum = np.zeros((last - first, _FFT // 2 + 1), np.complex64)
-        if len(active):
-            at = first + active
-            windowed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[at * HOP] * window
-            spectrum[active] = scipy.fft.rfft(windowed, _FFT, axis=1)
-            spectrum[active] *= _response(singer, controls, at) * fixed
-        hissing = np.flatnonzero(controls.noises[first:last].max(axis=1) > 1e-4)
-        if len(hissing):
-            at = first + hissing
-            windowed = np.lib.stride_tricks.sliding_window_view(noise, _WINDOW)[at * HOP] * window
-            spectrum[hissing] += scipy.fft.rfft(windowed, _FFT, axis=1) * (
-                controls.noises[at].astype(np.float32) @ spectra
-            )
-        frames_audio = scipy.fft.irfft(spectrum, _FFT, axis=1)
-        _overlap_add(output, frames_audio, first)
+    filtered = np.arange(0, len(controls.pitch), _STRIDE // HOP)
+    voiced = (controls.voicing > 1e-4) | (controls.aspiration > 1e-4)
+    hissing = controls.noises.max(axis=1) > 1e-4
+    for first in range(0, len(filtered), _BLOCK):
+        frames = filtered[first : first + _BLOCK]
+        spectrum = np.zeros((len(frames), _FFT // 2 + 1), np.complex64)
+        sung = voiced[frames]
+        if sung.any():
+            windowed = sliding_window_view(padded, _WINDOW)[frames[sung] * HOP] * window
+            response = _response(singer, controls, frames[sung]) * fixed
+            spectrum[sung] = scipy.fft.rfft(windowed, _FFT, axis=1) * response
+        hiss = hissing[frames]
+        if hiss.any():
+            windowed = sliding_window_view(noise, _WINDOW)[frames[hiss] * HOP] * window
+            shape = controls.noises[frames[hiss]].astype(np.float32) @ spectra
+            spectrum[hiss] += scipy.fft.rfft(windowed, _FFT, axis=1) * shape
+        _overlap_add(output, scipy.fft.irfft(spectrum, _FFT, axis=1), first)
     # A frame's window is centred on its instant: half a window of lead-in is dropped again.
     return output[_WINDOW // 2 : _WINDOW // 2 + samples].copy()
 
 
 def _overlap_add(output: np.ndarray, frames: np.ndarray, first: int) -> None:
-    """Adds frames, `HOP` apart, by blocks of one hop (a few large additions instead of many small)."""
+    """Adds frames, `_STRIDE` apart, in pieces of that length: few large additions, not many small ones."""
     count = len(frames)
-    pieces = frames.reshape(count, _FFT // HOP, HOP)
-    for piece in range(_FFT // HOP):
-        begin = (first + piece) * HOP
-        end = min(begin + count * HOP, len(output))
+    pieces = frames.reshape(count, _FFT // _STRIDE, _STRIDE)
+    for piece in range(_FFT // _STRIDE):
+        begin = (first + piece) * _STRIDE
+        end = min(begin + count * _STRIDE, len(output))
         output[begin:end] += pieces[:, piece].reshape(-1)[: end - begin]
 
 
@@ -149,8 +148,9 @@ def _fixed_response(singer: Singer) -> np.ndarray:
         )
     for number in range(6, 26):  # poles of a 17.5 cm tube, every 1000 Hz; wide, so that they only fill
         centre = (number - 0.5) * 1000 * singer.tract * 0.93
-        response *= _resonance(frequency, centre, 0.16 * centre).astype(np.complex64)
+        response *= _resonance(frequency, centre, 0.11 * centre).astype(np.complex64)
     ring = 10 ** (singer.ring / 20) - 1
+    response *= (1 + (frequency / 4000) ** 2) ** (singer.brightness / 12.04)
     response *= 1 + ring * np.exp(-0.5 * ((frequency - 3000 * singer.tract**0.5) / 450) ** 2)
     highpass = frequency / np.sqrt(frequency**2 + 70.0**2)
     return (response * highpass).astype(np.complex64)

@@ -1,0 +1,65 @@
+"""Score files -> songs on disk: the whole rendering as one object that reports what became of each score."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from samuel.rendering.library import read_score
+from samuel.rendering.mixdown import write_mix
+from samuel.rendering.song import ANNOTATIONS, render_song, write_song
+from samuel.rendering.soundfont import SoundFontSynthesiser
+
+
+@dataclass(frozen=True)
+class Options:
+    """`out` becomes a stems folder. `mixes`, where given, gets a file SONG.`mix_format` for each song."""
+
+    out: Path
+    seed: int = 0
+    min_seconds: float = 60.0
+    max_seconds: float = 240.0
+    soundfont: Path | None = None
+    mixes: Path | None = None
+    mix_format: str = "flac"
+
+    def is_done(self, song_id: str) -> bool:
+        """Files appear under their names when they are whole, so that being there is being done."""
+        mixed = self.mixes is None or (self.mixes / f"{song_id}.{self.mix_format}").is_file()
+        return mixed and (self.out / song_id / ANNOTATIONS).is_file()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a score: `seconds` of song, or the `error` that kept it from becoming one."""
+
+    song_id: str
+    seconds: float = 0.0
+    error: str = ""
+
+
+class Renderer:
+    """Holds the SoundFont; renders one score after another. Raises ValueError for a bad SoundFont."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.synthesiser = SoundFontSynthesiser(options.soundfont)
+
+    def __call__(self, song_id: str, score: Path) -> Report:
+        """Renders and writes one song. Whatever is wrong with the score is in the report."""
+        options = self.options
+        try:
+            song = render_song(
+                read_score(score),
+                song_id,
+                self.synthesiser,
+                seed=options.seed,
+                min_seconds=options.min_seconds,
+                max_seconds=options.max_seconds,
+            )
+            if options.mixes is not None:
+                options.mixes.mkdir(parents=True, exist_ok=True)
+                tags = {"title": song.annotations["title"], "artist": song.annotations["artist"]}
+                write_mix(options.mixes / f"{song_id}.{options.mix_format}", song.mix, tags=tags)
+            write_song(song, options.out / song_id)
+        except Exception as error:  # one bad score must not stop a thousand good ones
+            return Report(song_id, error=f"{type(error).__name__}: {error}")
+        return Report(song_id, seconds=song.annotations["seconds"])
