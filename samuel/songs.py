@@ -21,10 +21,13 @@ import urllib.parse
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from samuel import storage, titles
+
+DEMO_SONGS = Path(__file__).parent / "demo_songs"
+"""A folder of short songs that come with the package, free to share: see its CREDITS.md."""
 
 AUDIO_EXTENSIONS = frozenset(
     ["mp3", "m4a", "aac", "mp4", "ogg", "oga", "opus", "flac", "wav", "webm", "mka", "aif", "aiff", "wma"]

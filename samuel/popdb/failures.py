@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from samuel.songs import Song
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -26,6 +28,12 @@ class Failure:
     @classmethod
     def from_json(cls, text: str) -> "Failure":
         return cls(**json.loads(text))
+
+
+def failure_of(song: Song, stage: str, error: str, attempts: int) -> Failure:
+    """The failure of `song`, its error on one line of at most 500 characters."""
+    line = " ".join(error.split())[:500]
+    return Failure(song.song_id, song.title, song.artist, song.source, stage, line, attempts)
 
 
 SCHEMA = pa.schema(

@@ -1,0 +1,230 @@
+"""How fast building is: against the bare models, by stage, over workers, and in memory.
+
+Writes one Markdown table. Timings of a shared machine drift, so what is compared runs in turns and
+is reported as a ratio.
+"""
+
+import logging
+import os
+import platform
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import numpy as np
+import psutil
+import torch
+import typer
+from rich.console import Console
+
+from jobs.build_popdb import Workers, build
+from jobs.connect import connect
+from jobs.summary import Tally
+from samuel.audio import decode
+from samuel.building import PairBuilder, Report
+from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
+from samuel.popdb import Identity, Store
+from samuel.popdb.schema import pairs_table
+from samuel.separation import split_stems
+from samuel.songs import DEMO_SONGS, Song, read_catalogue
+
+import ray
+
+SIMULATED = Identity(codec="simulated", separator="simulated")
+
+
+@dataclass(frozen=True)
+class Span:
+    """When a simulated worker was busy with a song, in seconds of the machine's clock."""
+
+    worker: int
+    start: float
+    end: float
+
+
+class SimulatedGpu:
+    """A worker whose models only wait, as a CPU waits for its GPU; what it writes is a real pair."""
+
+    def __init__(self, store: Store, seconds: float, spans: Path) -> None:
+        self.store, self.seconds, self.spans = store, seconds, spans
+        self.latents = np.zeros((1, LATENT_CHANNELS, CHUNK_FRAMES), np.float16)
+
+    def __call__(self, song: Song, audio: str | None, attempts: int) -> Report:
+        start = time.time()
+        time.sleep(self.seconds)
+        end = time.time()
+        pairs = pairs_table(song, SIMULATED, self.latents, self.latents, [1.0])
+        self.store.write_song(song.song_id, pairs)
+        with (self.spans / f"{os.getpid()}.txt").open("a") as file:
+            file.write(f"{os.getpid()} {start} {end}\n")
+        return Report(song.song_id, song.title, pairs=1, seconds=47.55)
+
+
+def efficiency(spans: list[Span], workers: int) -> float:
+    """Share of the time in which all workers had begun and none had run out that they were busy."""
+    by_worker: dict[int, list[Span]] = {}
+    for span in spans:
+        by_worker.setdefault(span.worker, []).append(span)
+    if len(by_worker) < workers:
+        raise ValueError(
+            f"expected {workers} workers to get songs, only {len(by_worker)} did; use more songs"
+        )
+    begin = max(min(span.start for span in of) for of in by_worker.values())
+    finish = min(max(span.end for span in of) for of in by_worker.values())
+    busy = sum(max(0.0, min(span.end, finish) - max(span.start, begin)) for span in spans)
+    return busy / (workers * (finish - begin))
+
+
+def measure_scaling(workers: int, songs_each: int, seconds: float, folder: Path) -> float:
+    """Efficiency of `workers` simulated GPU workers on this machine."""
+    spans = folder / f"spans-{workers}"
+    spans.mkdir()
+    store = Store.at(folder / f"scaling-{workers}")
+    songs = [Song(f"{n:016x}", f"Song {n}", "", "", "audio") for n in range(workers * songs_each)]
+    make = partial(SimulatedGpu, store, seconds, spans)
+    build(songs, store, SIMULATED, make, None, Workers(workers, "cuda", None))
+    lines = [line.split() for file in spans.iterdir() for line in file.read_text().splitlines()]
+    return efficiency([Span(int(pid), float(start), float(end)) for pid, start, end in lines], workers)
+
+
+class PeakMemory:
+    """Largest sum of proportional memory of this process and all that it started, in MiB, while entered."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.peak, self.stop = 0.0, threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def _watch(self) -> None:
+        while not self.stop.wait(0.5):
+            total = 0.0
+            for process in psutil.process_iter(["name", "cmdline"]):
+                if "Build" in " ".join(process.info["cmdline"] or []):
+                    try:
+                        total = max(total, process.memory_full_info().pss / 2**20)
+                    except psutil.Error:
+                        continue
+            self.peak = max(self.peak, total)
+
+
+def song_copies(source: str, count: int) -> list[Song]:
+    """`count` songs: those of `source` again and again, each under an id of its own."""
+    songs = read_catalogue(source).songs
+    return [
+        Song(f"{n:016x}", f"{songs[n % len(songs)].title} {n}", "", songs[n % len(songs)].source, "audio")
+        for n in range(count)
+    ]
+
+
+def bare_loop(songs: list[Song], codec: str, separator: str) -> tuple[float, float]:
+    """Seconds that loading and running the models takes on songs decoded before, and hours of audio."""
+    from samuel.codec import load_codec
+    from samuel.separation import load_separator
+
+    decoded = {source: decode(source) for source in {song.source for song in songs}}
+    start = time.perf_counter()
+    separate, encode = load_separator(separator, "cpu"), load_codec(codec, "cpu").encode
+    for song in songs:
+        stems = split_stems(separate, decoded[song.source])
+        encode(torch.stack([stems.vocals, stems.accompaniment]))
+    seconds = time.perf_counter() - start
+    return seconds, sum(decoded[song.source].shape[-1] for song in songs) / 44_100 / 3600
+
+
+def whole_job(
+    songs: list[Song], codec: str, separator: str, root: Path, workers: Workers
+) -> tuple[Tally, float, float]:
+    """The tally of a build from nothing, its seconds, and the peak memory of its largest worker in MiB."""
+    from samuel.codec import load_codec
+    from samuel.separation import load_separator
+
+    store = Store.at(root)
+    identity = Identity(load_codec(codec, "cpu").identity, load_separator(separator, "cpu").identity)
+    make = partial(
+        PairBuilder, store, codec=codec, separator=separator, device=workers.device, threads=workers.threads
+    )
+    start = time.perf_counter()
+    with PeakMemory() as memory:
+        tally = build(songs, store, identity, make, None, workers)
+    seconds = time.perf_counter() - start
+    if tally.failures:
+        raise ValueError(f"expected every song to build, got {tally.failures}")
+    return tally, seconds, memory.peak
+
+
+def main(
+    songs: Annotated[str, typer.Option(help="Songs to measure with: a folder, as for build_popdb.")] = str(
+        DEMO_SONGS
+    ),
+    count: Annotated[int, typer.Option(help="Songs a run, copies of the former.")] = 24,
+    rounds: Annotated[int, typer.Option(help="How often loop and job take turns.")] = 2,
+    codec: Annotated[str, typer.Option(help="As for build_popdb.")] = "mini",
+    separator: Annotated[str, typer.Option(help="As for build_popdb.")] = "spleeter",
+    simulated_seconds: Annotated[float, typer.Option(help="Seconds a simulated GPU takes for a song.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="Where the table is written.")] = Path("build_benchmark.md"),
+) -> None:
+    """Measure the building of a POPDB on this machine's CPU and write a table."""
+    console = Console()
+    cluster = connect()
+    workers = Workers(cluster.cpus, "cpu", 1)
+    few, many = song_copies(songs, max(4, count // 4)), song_copies(songs, count)
+    ratios, tallies, stages = [], [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(rounds):
+            loop_seconds, hours = bare_loop(many, codec, separator)
+            tally, job_seconds, many_memory = whole_job(
+                many, codec, separator, Path(folder) / f"many-{turn}", workers
+            )
+            ratios.append(job_seconds / loop_seconds)
+            tallies.append((loop_seconds, job_seconds))
+            console.print(
+                f"turn {turn + 1}: loop {loop_seconds:.1f} s, job {job_seconds:.1f} s, {hours:.2f} h of audio"
+            )
+            stages = {stage: tally.seconds / max(spent, 1e-9) for stage, spent in tally.stage_seconds.items()}
+        _, _, few_memory = whole_job(few, codec, separator, Path(folder) / "few", workers)
+    ray.shutdown()
+    ray.init(num_cpus=cluster.cpus, num_gpus=16, include_dashboard=False, logging_level=logging.ERROR)
+    scaling = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (1, 2, 4, 8, 16):
+            scaling[number] = measure_scaling(number, 24, simulated_seconds, Path(folder))
+            console.print(f"{number} simulated GPU workers: {scaling[number]:.1%} busy")
+    lines = [
+        "# Building a POPDB, measured",
+        "",
+        f"`python jobs/bench_build.py --count {count} --rounds {rounds}` on {cluster.cpus} cores ({platform.machine()}), "
+        f"no GPU, codec {codec}, separator {separator}, {len(many)} songs, {hours:.2f} h of audio.",
+        "",
+        "| what | figure |",
+        "|---|---|",
+        f"| whole job / bare models in a loop on decoded songs, median of {rounds} | {median(ratios):.2f} |",
+        f"| bare loop, {torch.get_num_threads()} threads | {median(a for a, _ in tallies):.1f} s, {hours * 3600 / median(a for a, _ in tallies):.1f} x real time |",
+        f"| whole job, {workers.count} workers of 1 thread | {median(b for _, b in tallies):.1f} s, {hours * 3600 / median(b for _, b in tallies):.1f} x real time |",
+        *(
+            f"| {stage}, one worker | {speed:.1f} x real time |"
+            for stage, speed in stages.items()
+            if stage != "chunk"
+        ),
+        f"| peak memory of a worker, {len(few)} songs / {len(many)} songs | {few_memory:.0f} / {many_memory:.0f} MiB |",
+        *(
+            f"| {number} simulated GPU workers, {simulated_seconds:g} s a song: share of time busy | {share:.1%} |"
+            for number, share in scaling.items()
+        ),
+        "",
+    ]
+    out.write_text("\n".join(lines))
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

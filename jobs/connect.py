@@ -1,0 +1,30 @@
+"""Connect to the Ray cluster a job runs on, or start one on this machine."""
+
+import logging
+import os
+from dataclasses import dataclass
+
+import ray
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the cluster has now; an autoscaler may add to it."""
+
+    cpus: int
+    gpus: int
+    nodes: int
+
+
+def connect() -> Cluster:
+    """`ray.init`, quietly: the cluster of `ray job submit` or of RAY_ADDRESS, else one on this machine."""
+    if not ray.is_initialized():
+        ray.init(
+            logging_level=logging.WARNING,
+            include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
+        )
+    for name in ("ray.data", "ray.data._internal.execution.streaming_executor_state"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are the job's failures, told once
+    resources = ray.cluster_resources()
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    return Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), len(alive))

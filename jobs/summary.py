@@ -1,0 +1,144 @@
+"""What a person sees of a build: a progress line while it runs, a summary when it is done."""
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from samuel.config import CHUNK_SECONDS
+
+LINE_EVERY_SECONDS = 10.0
+"""Where the output is no terminal (a submitted job's log), a line of progress at most this often."""
+
+
+@dataclass
+class Tally:
+    """Counts of one run, and of the POPDB after it."""
+
+    catalogue: int
+    present: int = 0
+    """Songs that an earlier run had done, or had seen fail."""
+    pairs: int = 0
+    seconds: float = 0.0
+    dropped_seconds: float = 0.0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    succeeded: set[str] = field(default_factory=set)
+    failures: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Failed songs of this run: id -> title, stage, error."""
+    started: float = field(default_factory=time.monotonic)
+    database_songs: int = 0
+    database_pairs: int = 0
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Count the report of one song."""
+        if report["error"]:
+            self.failures[report["song_id"]] = (report["title"], report["failed_stage"], report["error"])
+            return
+        self.succeeded.add(report["song_id"])
+        self.pairs += report["pairs"]
+        self.seconds += report["seconds"]
+        self.dropped_seconds += report["dropped_seconds"]
+        for stage, seconds in report["stage_seconds"].items():
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
+
+    @property
+    def reported(self) -> set[str]:
+        return self.succeeded | self.failures.keys()
+
+
+class Progress:
+    """A bar in a terminal, a line now and then elsewhere. Use as a context; `add` each report."""
+
+    def __init__(self, songs: int, console: Console | None) -> None:
+        self.tally = Tally(catalogue=songs)
+        self.console = console or Console(quiet=True)
+        self.bar = Bar(
+            TextColumn("songs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal or not songs,
+        )
+        self.task = self.bar.add_task("songs", total=songs, state="starting")
+        self.last_line = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def add(self, report: dict[str, Any]) -> None:
+        self.tally.add(report)
+        if report["error"]:
+            self.console.print(
+                f"[yellow]failed[/] {report['title'] or report['song_id']} ({report['failed_stage']}): {report['error']}",
+                highlight=False,
+            )
+        elapsed = time.monotonic() - self.tally.started
+        speed = self.tally.seconds / elapsed
+        state = (
+            f"{self.tally.pairs} pairs, {self.tally.seconds / 3600:.2f} h of audio, {speed:.1f} x real time"
+        )
+        self.bar.update(self.task, completed=len(self.tally.reported), state=state)
+        if self.bar.disable and time.monotonic() - self.last_line > LINE_EVERY_SECONDS:
+            self.last_line = time.monotonic()
+            self.console.print(f"{len(self.tally.reported)} of {self.tally.catalogue} songs, {state}")
+
+
+def print_summary(tally: Tally, duplicates: int, root: str, workers: int, console: Console) -> None:
+    """The end of a build: what was done, how fast, what failed, where it lies, what to type next."""
+    wall = time.monotonic() - tally.started
+    table = Table(title="This run", show_header=False, title_justify="left")
+    table.add_row("songs in the catalogue", f"{tally.catalogue} ({duplicates} duplicates dropped)")
+    table.add_row("done before or failed before", str(tally.present))
+    table.add_row("built", f"{len(tally.succeeded)} songs, {tally.pairs} pairs")
+    table.add_row("failed", str(len(tally.failures)))
+    table.add_row(
+        "audio",
+        f"{tally.seconds / 3600:.3f} h, of which {tally.dropped_seconds / 3600:.3f} h in trailing parts",
+    )
+    table.add_row("time", f"{wall:.1f} s, {tally.seconds / wall:.1f} x real time, {workers} workers at most")
+    console.print(table)
+    if tally.succeeded:
+        stages = Table(
+            "stage", "seconds", "x real time", title="Stages, over all workers", title_justify="left"
+        )
+        for stage, seconds in tally.stage_seconds.items():
+            if stage != "chunk":
+                stages.add_row(stage, f"{seconds:.1f}", f"{tally.seconds / max(seconds, 1e-9):.1f}")
+        console.print(stages)
+    if tally.failures:
+        console.print(_failures_by_reason(tally))
+    hours = tally.database_pairs * CHUNK_SECONDS / 3600
+    console.print(
+        f"POPDB: {tally.database_songs} songs, {tally.database_pairs} pairs, {hours:.2f} h at\n  {root}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if tally.failures:
+        console.print("Failed songs are in failures.parquet beside it; --retry-failed tries them again.")
+    if tally.database_pairs:
+        console.print(f"Next: python jobs/train.py --data {root} --out RUN", soft_wrap=True, highlight=False)
+
+
+def _failures_by_reason(tally: Tally) -> Table:
+    table = Table("songs", "stage", "reason", "for example", title="Failures", title_justify="left")
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for title, stage, error in tally.failures.values():
+        by_reason.setdefault((stage, error.split(":")[0]), []).append(title)
+    for (stage, reason), titles in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        table.add_row(str(len(titles)), stage, reason, titles[0])
+    return table

@@ -1,0 +1,160 @@
+"""One song into its pairs: decode, separate, encode, chunk, write. Plain Python, no Ray.
+
+A `PairBuilder` loads its models once and is then called once a song, from several threads if one
+likes: decoding and writing run beside each other, the models run one song at a time. Audio never
+leaves the process; what comes back is a small report.
+"""
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from samuel.audio import AudioError, decode, is_silent
+from samuel.codec import Codec, load_codec
+from samuel.config import CHUNK_FRAMES, CHUNK_SAMPLES, CHUNK_SECONDS, SAMPLE_RATE
+from samuel.popdb import Identity, Store
+from samuel.popdb.failures import failure_of
+from samuel.popdb.schema import Latents, pairs_table
+from samuel.separation import Separator, Stems, load_separator, split_stems
+from samuel.separation.activity import vocal_activity
+from samuel.songs import Song, stem_files
+from samuel.storage import is_s3, read_bytes, size_of
+
+MAX_FILE_BYTES = 2**31
+"""Of a file on S3: 15 minutes of 32-bit stereo at 192 kHz have 1.4 GB."""
+
+STAGES = ("decode", "chunk", "separate", "encode", "write")
+
+
+@dataclass
+class Report:
+    """What became of one song."""
+
+    song_id: str
+    title: str
+    pairs: int = 0
+    seconds: float = 0.0
+    """Length of the song."""
+    dropped_seconds: float = 0.0
+    """Of the trailing part, too short for a chunk."""
+    stage_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    failed_stage: str = ""
+    error: str = ""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage; an error inside leaves its name in `failed_stage`."""
+        self.failed_stage = name
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_seconds[name] += time.perf_counter() - start
+        self.failed_stage = ""
+
+
+class PairBuilder:
+    """Songs to pairs in the POPDB at `store`, or to failures there; never an exception for a bad song."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        codec: str,
+        separator: str,
+        identity: Identity,
+        device: str = "cpu",
+        threads: int | None = None,
+        max_seconds: float | None = None,
+    ) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.store = store
+        self.max_seconds = max_seconds
+        self.codec: Codec = load_codec(codec, device)
+        self.separator: Separator = load_separator(separator, device)
+        self.identity = Identity(codec=self.codec.identity, separator=self.separator.identity)
+        identity.require_equal(self.identity, store.root)  # else this machine has other weights
+        self.one_song_at_a_time = threading.Lock()
+
+    def __call__(self, song: Song, audio: str | None = None, attempts: int = 0) -> Report:
+        """Build the pairs of `song`, whose audio lies at `audio` (default: at its source)."""
+        report = Report(song.song_id, song.title)
+        try:
+            self._build(song, audio or song.source, report)
+        except Exception as error:  # one bad song never stops a run; it becomes a failure with its reason
+            report.error = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self.store.write_failure(failure_of(song, report.failed_stage, report.error, attempts + 1))
+        return report
+
+    def _build(self, song: Song, audio: str, report: Report) -> None:
+        with report.stage("decode"):
+            stems = self._decode_stems(audio) if song.kind == "stems" else None
+            mix = self._decode(audio) if stems is None else stems.vocals + stems.accompaniment
+            report.seconds = mix.shape[-1] / SAMPLE_RATE
+            if is_silent(mix):
+                raise AudioError("the song is silent: no sample is louder than -60 dBFS; check the file")
+        with report.stage("chunk"):
+            count = mix.shape[-1] // CHUNK_SAMPLES
+            if not count:
+                raise AudioError(
+                    f"too short: the song has {report.seconds:.1f} s, and a chunk needs {CHUNK_SECONDS:.2f} s"
+                )
+            report.dropped_seconds = report.seconds - count * CHUNK_SECONDS
+        with self.one_song_at_a_time:
+            with report.stage("separate"):
+                stems = stems or split_stems(self.separator, mix)
+            with report.stage("encode"):
+                vocals, accompaniment = (
+                    self._encode(stem, count) for stem in (stems.vocals, stems.accompaniment)
+                )
+        with report.stage("write"):
+            active = vocal_activity(stems.vocals).float()[: count * CHUNK_FRAMES]
+            activity = active.reshape(count, CHUNK_FRAMES).mean(dim=1).tolist()
+            self.store.write_song(
+                song.song_id, pairs_table(song, self.identity, vocals, accompaniment, activity)
+            )
+            self.store.clear_failure(song.song_id)
+        report.pairs = count
+
+    def _decode(self, path: str) -> Float[Tensor, "2 sample"]:
+        """A file's audio. From S3 the whole file comes first, so that a passing fault is waited out."""
+        if not is_s3(path):
+            return decode(path, max_seconds=self.max_seconds)
+        size = size_of(path)
+        if size > MAX_FILE_BYTES:
+            raise AudioError(f"the file has {size} bytes, the limit is {MAX_FILE_BYTES}; is it a song?")
+        return decode(io.BytesIO(read_bytes(path)), max_seconds=self.max_seconds)
+
+    def _decode_stems(self, folder: str) -> Stems:
+        """True stems: a vocals file and the rest, which are summed; all of one length to 0.1 s."""
+        vocals_file, others = stem_files(folder)
+        vocals = self._decode(vocals_file)
+        accompaniment = torch.zeros_like(vocals)
+        for file in others:
+            stem = self._decode(file)
+            if abs(stem.shape[-1] - vocals.shape[-1]) > SAMPLE_RATE // 10:
+                raise AudioError(
+                    f"stems differ in length: {vocals_file} has {vocals.shape[-1] / SAMPLE_RATE:.2f} s, "
+                    f"{file} {stem.shape[-1] / SAMPLE_RATE:.2f} s; they must start and end together"
+                )
+            shared = min(stem.shape[-1], vocals.shape[-1])
+            accompaniment[:, :shared] += stem[:, :shared]
+        return Stems(vocals, accompaniment)
+
+    def _encode(self, audio: Float[Tensor, "2 sample"], count: int) -> Latents:
+        """Encode the whole song, then cut it: a chunk's first frames see what came before them."""
+        latents = self.codec.encode(audio[None])[0, :, : count * CHUNK_FRAMES]
+        chunks = latents.unflatten(1, (count, CHUNK_FRAMES)).transpose(0, 1)
+        half = chunks.to("cpu", torch.float16).contiguous().numpy()
+        if not np.isfinite(half).all():
+            raise ValueError("the codec gave latents that are not finite in half precision; check the audio")
+        return half
