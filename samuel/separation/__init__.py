@@ -4,6 +4,7 @@ Audio is float32 (2, samples) in [-1, 1] at 44.1 kHz. So whatever a separator mi
 always add up to the song.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samuel.config import AUDIO_CHANNELS
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -36,7 +39,8 @@ def load_separator(name: str = "spleeter", device: str | torch.device = "cpu") -
 
     "spleeter": its weights are installed with this project. "htdemucs" or another name of a Demucs model:
     fetched from its hub. A path to a folder or file of Demucs weights: read from there. "auto": htdemucs
-    if its weights can be had, else spleeter; `identity` tells which.
+    if its weights can be had, else spleeter, with a warning; `identity` tells which. A job of several
+    machines should choose once: one of them may reach the hub when another does not.
 
     On a GPU it computes in half precision. Raises ValueError, saying what to do, where weights are missing.
     """
@@ -50,7 +54,8 @@ def load_separator(name: str = "spleeter", device: str | torch.device = "cpu") -
         return load_demucs(name, device)
     try:
         return load_demucs("htdemucs", device)
-    except WeightsUnavailable:
+    except WeightsUnavailable as error:
+        logger.warning("separator auto: spleeter, for %s", error)
         return Spleeter(device)
 
 

@@ -37,8 +37,9 @@ def test_a_model_that_cannot_be_fetched_says_what_to_do() -> None:
 
 
 @pytest.mark.usefixtures("no_hub")
-def test_auto_falls_back_to_what_is_installed() -> None:
+def test_auto_falls_back_to_what_is_installed_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     assert load_separator("auto").identity.startswith("spleeter:2stems@")
+    assert "separator auto: spleeter, for the weights of the Demucs model 'htdemucs'" in caplog.text
 
 
 def test_auto_prefers_demucs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
