@@ -306,13 +306,14 @@ def main(
             )
         chosen = choose_workers(cluster, device, workers)
         with console.status("loading the separator and the codec"):
-            identity = Identity(load_codec(codec, "cpu").identity, load_separator(separator, "cpu").identity)
+            chosen_separator = load_separator(separator, "cpu")
+            identity = Identity(load_codec(codec, "cpu").identity, chosen_separator.identity)
         console.print(f"separator {identity.separator}, codec {identity.codec}", highlight=False)
         make_builder = partial(
             PairBuilder,
             store,
             codec=codec,
-            separator=separator,
+            separator=chosen_separator.name,  # not auto: another machine might choose otherwise
             identity=identity,
             device=chosen.device,
             threads=chosen.threads,

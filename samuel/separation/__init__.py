@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 @runtime_checkable
 class Separator(Protocol):
-    """`identity` names the model and a hash of its weights: "spleeter:2stems@9a7bab92723f"."""
+    """`identity` names the model and a hash of its weights: "spleeter:2stems@9a7bab92723f"; `name` loads it again."""
 
+    name: str
     identity: str
 
     def __call__(self, audio: Float[Tensor, "2 samples"]) -> Float[Tensor, "2 samples"]:
@@ -39,8 +40,8 @@ def load_separator(name: str = "spleeter", device: str | torch.device = "cpu") -
 
     "spleeter": its weights are installed with this project. "htdemucs" or another name of a Demucs model:
     fetched from its hub. A path to a folder or file of Demucs weights: read from there. "auto": htdemucs
-    if its weights can be had, else spleeter, with a warning; `identity` tells which. A job of several
-    machines should choose once: one of them may reach the hub when another does not.
+    if its weights can be had, else spleeter, with a warning. A job of several machines chooses once and
+    passes on the `name` of the choice: one of them may reach the hub when another does not.
 
     On a GPU it computes in half precision. Raises ValueError, saying what to do, where weights are missing.
     """

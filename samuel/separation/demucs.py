@@ -22,6 +22,7 @@ from torch.nn import functional
 from samuel.config import AUDIO_CHANNELS, SAMPLE_RATE
 
 OVERLAP = 0.25  # of a segment, as Demucs has it
+HUB_SECONDS = 10.0  # for the hub to answer at all
 BATCH = 8  # segments at once on a GPU; one on a CPU, where more only take memory
 
 
@@ -41,18 +42,19 @@ def load_demucs(name: str, device: torch.device) -> "DemucsSeparator":
         )
     else:
         label, files, bag = _hub_files(name)
-    return DemucsSeparator(label, files, bag, device)
+    return DemucsSeparator(name, label, files, bag, device)
 
 
 class DemucsSeparator:
     """Audio -> vocals; see `samuel.separation.Separator`."""
 
-    def __init__(self, label: str, files: list[Path], bag: dict[str, Any], device: torch.device):
+    def __init__(self, name: str, label: str, files: list[Path], bag: dict[str, Any], device: torch.device):
         from demucs.apply import BagOfModels
 
         digest = hashlib.sha256(json.dumps(bag.get("weights")).encode())
         for file in files:
             digest.update(file.read_bytes())
+        self.name = name
         self.identity = f"demucs:{label}@{digest.hexdigest()[:12]}"
         self.device = device
         models = [_load_network(file) for file in files]
@@ -127,10 +129,15 @@ def _local_files(path: Path) -> tuple[str, list[Path], dict[str, Any]]:
 def _hub_files(name: str) -> tuple[str, list[Path], dict[str, Any]]:
     """(label, weight files, bag) of a model on Demucs's hub, from the local cache where it is there."""
     from demucs.hf import DEFAULT_NAMESPACE, hf_repo_name
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.utils import get_session
 
     repository = f"{DEFAULT_NAMESPACE}/{hf_repo_name(name)}"
     try:
+        if not isinstance(try_to_load_from_cache(repository, f"{name}.yaml"), str):
+            get_session().head(
+                constants.ENDPOINT, timeout=HUB_SECONDS
+            )  # its client alone would retry for 23 s
         bag = yaml.safe_load(Path(hf_hub_download(repository, f"{name}.yaml")).read_text())
         files = [Path(hf_hub_download(repository, f"{model}.safetensors")) for model in bag["models"]]
     except Exception as error:  # the hub's client raises many unrelated types: no network, no such name, ...

@@ -162,6 +162,7 @@ class Spleeter:
     def __init__(self, device: torch.device, piece_frames: int = PIECE_FRAMES):
         if piece_frames <= 0 or piece_frames % STRIDE:
             raise ValueError(f"expected piece_frames to be a multiple of {STRIDE}; received {piece_frames}")
+        self.name = "spleeter"
         networks, self.identity = load_networks()
         self.networks = nn.ModuleList(networks).to(device)
         self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
