@@ -7,9 +7,11 @@ neither sampled nor normalized, so encoding is deterministic.
 A song longer than a piece is worked on in pieces of equal length that overlap. Each piece keeps only the
 frames that its own edges cannot influence, so the result is what one pass over the whole song would give,
 up to rounding. How far an edge reaches is measured on the network itself, once, when first needed.
+On a CPU one piece goes at a time, so that results do not depend, in a single bit, on what else is in the batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
 from math import ceil
 
 import torch
@@ -56,18 +58,16 @@ class Codec:
             raise ValueError("expected audio to encode, received 0 samples; leave empty songs out")
         frames = ceil(audio.shape[-1] / FRAME_SAMPLES)
         audio = F.pad(audio, (0, frames * FRAME_SAMPLES - audio.shape[-1]))
-        if frames <= self.piece_frames:
-            return self._run(self.encoder, audio)
-        return self._in_pieces(self.encoder, audio, FRAME_SAMPLES, 1, self.encoder_reach)
+        reach = self.encoder_reach if frames > self.piece_frames else 0
+        return self._in_pieces(self.encoder, audio, FRAME_SAMPLES, 1, reach)
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
         """Audio, float32, samples = 2048 frames, on the codec's device. Peaks may exceed 1 a little."""
         if latents.shape[-1] == 0:
             raise ValueError("expected latents to decode, received 0 frames")
-        if latents.shape[-1] <= self.piece_frames:
-            return self._run(self.decoder, latents)
-        return self._in_pieces(self.decoder, latents, 1, FRAME_SAMPLES, self.decoder_reach)
+        reach = self.decoder_reach if latents.shape[-1] > self.piece_frames else 0
+        return self._in_pieces(self.decoder, latents, 1, FRAME_SAMPLES, reach)
 
     @property
     def encoder_reach(self) -> int:
@@ -95,20 +95,20 @@ class Codec:
     ) -> Tensor:
         """`network` over (batch, channels, frames * samples_in), a few pieces at a time."""
         frames = x.shape[-1] // samples_in
-        starts = piece_starts(frames, self.piece_frames, reach)
-        at_once = PIECES_AT_ONCE.get(self.device.type, 1)
-        places = [(song, start) for song in range(x.shape[0]) for start in starts]
+        places = [
+            (song, start, end)
+            for song in range(x.shape[0])
+            for start, end in pieces_of(frames, self.piece_frames, reach)
+        ]
         kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
-        for first in range(0, len(places), at_once):
-            group = places[first : first + at_once]
-            pieces = torch.stack(
-                [x[song, :, s * samples_in : (s + self.piece_frames) * samples_in] for song, s in group]
-            )
-            for (song, start), result in zip(group, self._run(network, pieces), strict=True):
+        for group in _groups(places, PIECES_AT_ONCE.get(self.device.type, 1)):
+            inputs = [x[song, :, start * samples_in : end * samples_in] for song, start, end in group]
+            for (song, start, end), result in zip(
+                group, self._run(network, torch.stack(inputs)), strict=True
+            ):
                 done = sum(part.shape[-1] for part in kept[song]) // samples_out
-                last = start + self.piece_frames == frames
-                end = frames if last else start + self.piece_frames - reach
-                kept[song].append(result[:, (done - start) * samples_out : (end - start) * samples_out])
+                sure = end if end == frames else end - reach
+                kept[song].append(result[:, (done - start) * samples_out : (sure - start) * samples_out])
         return torch.stack([torch.cat(parts, dim=-1) for parts in kept])
 
     @torch.no_grad()
@@ -135,9 +135,26 @@ class Codec:
         return reach + 1
 
 
-def piece_starts(frames: int, piece: int, reach: int) -> list[int]:
-    """First frames of pieces that cover `frames`, each overlapping the next by at least 2 `reach` frames."""
-    return [*range(0, frames - piece, piece - 2 * reach), frames - piece]
+def pieces_of(frames: int, piece: int, reach: int) -> list[tuple[int, int]]:
+    """First and past-the-last frames of pieces that cover `frames`, overlapping by 2 `reach` frames or more.
+
+    Pieces are `piece` long, the last of them a frame longer where `frames` asks for it: every piece starts on
+    an even frame, because a network may treat even and odd frames differently (mini's phases do).
+    """
+    if frames <= piece:
+        return [(0, frames)]
+    hop = (piece - 2 * reach) // 2 * 2
+    starts = [*range(0, frames - piece, hop), (frames - piece) // 2 * 2]
+    if len(starts) > 1 and starts[-1] == starts[-2]:  # one frame was left over
+        starts.pop()
+    return [(start, start + piece) for start in starts[:-1]] + [(starts[-1], frames)]
+
+
+def _groups(places: list[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Neighbouring places of the same length, at most `size` together."""
+    for _, alike in groupby(places, key=lambda place: place[2] - place[1]):
+        while group := list(islice(alike, size)):
+            yield group
 
 
 def _generator() -> torch.Generator:

@@ -37,7 +37,8 @@ def load_codec(
 ) -> Codec:
     """The codec called "mini" or "stable-audio-open", or one in a local folder or checkpoint file.
 
-    A folder holds one config (`model_config.json` or `config.json`) and one checkpoint. For a checkpoint
+    A folder holds one config (`model_config.json` or `config.json`) and one checkpoint; safetensors go before
+    others, so a training run's folder works. For a checkpoint
     file the config is `config` or lies beside it. `dtype` is float16 on CUDA and float32 elsewhere unless
     given. Raises ValueError if something is missing, or does not have 64 latents a 2048-sample frame of
     44.1 kHz stereo.
@@ -58,7 +59,7 @@ def load_codec(
 
 def encode_mean(network: Any, audio: Tensor) -> Tensor:
     """The latents of a stable-audio-tools autoencoder without chance: a VAE's mean, not a sample."""
-    if type(network.bottleneck).__name__ == "VAEBottleneck":
+    if type(getattr(network, "bottleneck", None)).__name__ == "VAEBottleneck":
         mean, _scale = network.encode(audio, skip_bottleneck=True).chunk(2, dim=1)
         return mean
     return network.encode(audio)
@@ -82,7 +83,8 @@ def _find(path: Path, config: Path | None) -> tuple[Path, Path]:
     if path.is_file():
         checkpoint = path
     elif path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES)
+        files = sorted(p for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES)
+        found = [p for p in files if p.suffix == ".safetensors"] or files
         if len(found) != 1:
             names = ", ".join(p.name for p in found) or "none"
             raise ValueError(

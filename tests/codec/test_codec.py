@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from stable_audio_tools.models.autoencoders import create_autoencoder_from_config
 
 from samuel.codec import Codec, load_codec
-from samuel.codec.codec import piece_starts
+from samuel.codec.codec import pieces_of
 from samuel.codec.loaders import encode_mean, from_diffusers
 
 FRAME = 2048
@@ -98,12 +98,15 @@ def test_a_network_that_sees_everything_is_refused_in_pieces(audio):
         codec.encode(audio)
 
 
-@pytest.mark.parametrize(("frames", "piece", "reach"), [(41, 40, 5), (400, 40, 5), (70, 40, 9)])
-def test_pieces_cover_the_song_and_overlap(frames, piece, reach):
-    starts = piece_starts(frames, piece, reach)
-    assert starts[0] == 0
-    assert starts[-1] + piece == frames
-    assert all(0 < b - a <= piece - 2 * reach for a, b in itertools.pairwise(starts))
+@pytest.mark.parametrize("frames", [30, 39, 40, 41, 42, 43, 60, 61, 400, 401])
+@pytest.mark.parametrize("reach", [0, 5, 9])
+def test_pieces_cover_the_song_and_overlap(frames, reach):
+    pieces = pieces_of(frames, 40, reach)
+    assert pieces[0][0] == 0
+    assert pieces[-1][1] == frames
+    assert all(start % 2 == 0 and end - start <= 41 for start, end in pieces)
+    for (start, end), (following, _) in itertools.pairwise(pieces):
+        assert start < following <= end - 2 * reach
 
 
 @pytest.mark.parametrize("prefix", ["", "pretransform.model.", "autoencoder.", "autoencoder_ema.ema_model."])

@@ -1,0 +1,295 @@
+"""`mini`: the small codec that comes with the package. 44.1 kHz stereo, 64 latents a 2048-sample frame.
+
+A latent frame tells the decoder magnitudes, not a waveform. The encoder measures what hearing goes by, as
+amplitudes to the power 0.3: the mid channel in pitch bands over long windows, where chords are told apart;
+its envelope in coarse bands four times a frame; the side channel in coarse bands. A linear map (the 64
+leading principal components) with a residual network around it makes latents of about zero mean and unit
+variance. The decoder maps latents, linearly and with a residual network, to the magnitudes of a spectrum
+fine in frequency and one fine in time; Griffin-Lim finds phases for the first, and the second then shapes
+the result's envelope. The side channel is made of the mid's spectrum, each frequency delayed differently.
+
+Layers work on (batch, frame, channel); the encoder's and decoder's outer shapes are (batch, channel, frame).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samuel.codec import spectra
+from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
+
+POWER = 0.3  # Stevens' exponent of loudness (for amplitudes about 0.6) halved: best of 0.2, 0.3, 0.5 and log
+
+PITCH_WINDOW = 8192  # tells semitones apart from 100 Hz up
+ENVELOPE_WINDOW, ENVELOPE_HOP = 1024, 512
+SIDE_WINDOW = 4096
+FINE_WINDOW, FINE_HOP = 4096, 1024
+FINE_BINS = 512  # single bins up to 5.5 kHz, bands above
+SIDE_DELAY = 0.008  # seconds: the longest delay of a frequency in the side channel
+ENVELOPE_GAIN = 4.0  # at most this much louder or softer when the envelope is shaped
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """Sizes of the two residual networks; `context` is how many frames the linear decoder sees each way."""
+
+    encoder_width: int = 192
+    encoder_blocks: int = 3
+    decoder_width: int = 320
+    decoder_blocks: int = 4
+    context: int = 4
+    phase_iterations: int = 16
+
+
+class Targets(NamedTuple):
+    """Amplitudes to the power 0.3 that the decoder predicts."""
+
+    fine: Float[Tensor, "batch frames fine"]
+    envelope: Float[Tensor, "batch frames envelope"]
+    side: Float[Tensor, "batch frames side"]
+
+
+def pitch_bands() -> Tensor:
+    """Quarter tones up to 2.5 kHz (or bins, where those are wider), then tenths of an octave."""
+    low = spectra.log_axis(PITCH_WINDOW, 50.0, 2500.0, 24.0)
+    high = spectra.log_axis(PITCH_WINDOW, low[-1] * 2 ** (1 / 10), 20_000.0, 10.0)
+    return spectra.triangles(low + high, PITCH_WINDOW)
+
+
+def envelope_bands() -> Tensor:
+    return spectra.triangles(
+        [*spectra.log_axis(ENVELOPE_WINDOW, 60.0, 21_000.0, 5.0), 22_000.0], ENVELOPE_WINDOW
+    )
+
+
+def side_bands() -> Tensor:
+    axis = [*spectra.log_axis(SIDE_WINDOW, 60.0, 21_000.0, 4.0, min_bins=2.0), 22_000.0]
+    return spectra.triangles(axis, SIDE_WINDOW)
+
+
+def fine_bands() -> Tensor:
+    """Every bin up to 5.5 kHz, then 24 bands an octave."""
+    bin_width = SAMPLE_RATE / FINE_WINDOW
+    single = torch.eye(FINE_BINS, FINE_WINDOW // 2 + 1)
+    axis = spectra.log_axis(FINE_WINDOW, FINE_BINS * bin_width, 21_500.0, 24.0)
+    above = spectra.triangles([(FINE_BINS - 1) * bin_width, *axis, SAMPLE_RATE / 2], FINE_WINDOW)
+    return torch.cat([single, above])
+
+
+class Features(nn.Module):
+    """What the encoder measures in audio, and what the decoder should predict."""
+
+    pitch: Tensor
+    envelope: Tensor
+    side: Tensor
+    fine: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, filters in (
+            ("pitch", pitch_bands()),
+            ("envelope", envelope_bands()),
+            ("side", side_bands()),
+            ("fine", fine_bands()),
+        ):
+            self.register_buffer(name, spectra.averaging(filters), persistent=False)
+
+    def forward(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch frames features"]:
+        """Pitch, envelope and side, in this order; samples must be whole frames."""
+        mid, side = audio.mean(dim=1), (audio[:, 0] - audio[:, 1]) / 2
+        parts = (
+            self._bands(mid, PITCH_WINDOW, FRAME_SAMPLES, self.pitch),
+            self._bands(mid, ENVELOPE_WINDOW, ENVELOPE_HOP, self.envelope),
+            self._bands(side, SIDE_WINDOW, FRAME_SAMPLES, self.side),
+        )
+        return torch.cat(parts, dim=-1)
+
+    def fine_of(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch frames fine"]:
+        return self._bands(audio.mean(dim=1), FINE_WINDOW, FINE_HOP, self.fine)
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Numbers a frame: pitch, envelope, side, fine."""
+        envelope = len(self.envelope) * (FRAME_SAMPLES // ENVELOPE_HOP)
+        return len(self.pitch), envelope, len(self.side), len(self.fine) * (FRAME_SAMPLES // FINE_HOP)
+
+    def targets(self, features: Tensor, fine: Tensor) -> Targets:
+        _, envelope, side = features.split(self.sizes[:3], dim=-1)
+        return Targets(fine, envelope, side)
+
+    def _bands(self, audio: Tensor, window: int, hop: int, filters: Tensor) -> Tensor:
+        amplitudes = spectra.spectrum(audio, window, hop).abs()
+        bands = (amplitudes.square() @ filters.T) ** (POWER / 2)
+        return bands.reshape(bands.shape[0], -1, bands.shape[-1] * (FRAME_SAMPLES // hop))
+
+
+class Block(nn.Module):
+    """ConvNeXt's block (Liu et al. 2022, section 2): each channel over time, then all channels at a time."""
+
+    def __init__(self, width: int, expansion: int = 2):
+        super().__init__()
+        self.over_time = nn.Conv1d(width, width, 7, padding=3, groups=width, padding_mode="replicate")
+        self.norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, expansion * width)
+        self.narrow = nn.Linear(expansion * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, x: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
+        y = self.over_time(x.transpose(1, 2)).transpose(1, 2)
+        return x + self.scale * self.narrow(F.gelu(self.widen(self.norm(y))))
+
+
+def residual_network(inputs: int, width: int, blocks: int, outputs: int) -> nn.Sequential:
+    """Blocks between linear maps; the last map starts at zero, so that the linear codec comes first."""
+    last = nn.Linear(width, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(inputs, width), *(Block(width) for _ in range(blocks)), nn.LayerNorm(width), last
+    )
+
+
+class MiniEncoder(nn.Module):
+    """Audio (batch, 2, 2048 n) -> mean and scale of the latents, (batch, 128, n)."""
+
+    center: Tensor
+    spread: Tensor
+    scale: Tensor
+
+    def __init__(self, config: MiniConfig):
+        super().__init__()
+        self.features = Features()
+        inputs = sum(self.features.sizes[:3])
+        self.register_buffer("center", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.linear = nn.Linear(inputs, LATENT_CHANNELS)
+        self.residual = residual_network(inputs, config.encoder_width, config.encoder_blocks, LATENT_CHANNELS)
+        # before the bottleneck's softplus: a standard deviation of 0.05, the noise that training adds
+        self.register_buffer("scale", torch.full((LATENT_CHANNELS,), -2.97))
+
+    def latents_of(
+        self, features: Float[Tensor, "batch frames features"]
+    ) -> Float[Tensor, "batch frames 64"]:
+        normal = (features - self.center) / self.spread
+        return self.linear(features) + self.residual(normal)
+
+    def forward(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 128 frames"]:
+        with torch.autocast(audio.device.type, enabled=False):  # squares of faint amplitudes need float32
+            features = self.features(audio.float())
+        mean = self.latents_of(features).transpose(1, 2)
+        return torch.cat([mean, self.scale[:, None].expand_as(mean)], dim=1)
+
+
+class MiniDecoder(nn.Module):
+    """Latents (batch, 64, n) -> audio (batch, 2, 2048 n)."""
+
+    spread: Tensor
+    envelope_of_bins: Tensor
+    side_of_bins: Tensor
+    fine_to_bins: Tensor
+    envelope_to_bins: Tensor
+    side_to_bins: Tensor
+
+    def __init__(self, config: MiniConfig, features: Features):
+        super().__init__()
+        _, *self.sizes = features.sizes
+        outputs = sum(self.sizes)
+        self.iterations = config.phase_iterations
+        self.linear = nn.Conv1d(
+            LATENT_CHANNELS,
+            outputs,
+            2 * config.context + 1,
+            padding=config.context,
+            padding_mode="replicate",
+        )
+        self.residual = residual_network(
+            LATENT_CHANNELS, config.decoder_width, config.decoder_blocks, outputs
+        )
+        self.register_buffer("spread", torch.ones(outputs))  # of the targets: the residual's unit
+        self.register_buffer("envelope_of_bins", features.envelope, persistent=False)
+        self.register_buffer("side_of_bins", features.side, persistent=False)
+        for name, filters in (
+            ("fine", fine_bands()),
+            ("envelope", envelope_bands()),
+            ("side", side_bands()),
+        ):
+            self.register_buffer(f"{name}_to_bins", spectra.interpolating(filters), persistent=False)
+
+    def predict(self, latents: Float[Tensor, "batch frames 64"]) -> Targets:
+        linear = self.linear(latents.transpose(1, 2)).transpose(1, 2)
+        envelope, side, fine = (linear + self.spread * self.residual(latents)).split(self.sizes, dim=-1)
+        return Targets(fine, envelope, side)
+
+    def forward(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
+        predicted = self.predict(latents.transpose(1, 2))
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.synthesize(Targets(*(part.float() for part in predicted)))
+
+    def synthesize(self, targets: Targets) -> Float[Tensor, "batch 2 samples"]:
+        """Audio with about these amplitudes."""
+        batch, frames = targets.fine.shape[:2]
+        fine, envelope, side = (part.clamp(min=0) ** (1 / POWER) for part in targets)
+        magnitudes = fine.reshape(batch, frames * (FRAME_SAMPLES // FINE_HOP), -1) @ self.fine_to_bins
+        mid = spectra.griffin_lim(magnitudes, FINE_WINDOW, FINE_HOP, self.iterations)
+        mid_audio = spectra.overlap_add(mid, FINE_WINDOW, FINE_HOP)
+        mid_audio = self._shape_envelope(mid_audio, envelope)
+        side_audio = self._make_side(mid_audio, side)
+        return torch.stack([mid_audio + side_audio, mid_audio - side_audio], dim=1)
+
+    def _shape_envelope(self, audio: Tensor, wanted: Tensor) -> Tensor:
+        """Audio with the amplitudes `wanted` in coarse bands over short windows."""
+        short = spectra.spectrum(audio, ENVELOPE_WINDOW, ENVELOPE_HOP)
+        wanted = wanted.reshape(short.shape[0], short.shape[1], -1)
+        gains = self._gains(short, wanted, self.envelope_of_bins, ENVELOPE_GAIN) @ self.envelope_to_bins
+        return spectra.overlap_add(short * gains, ENVELOPE_WINDOW, ENVELOPE_HOP)
+
+    def _make_side(self, mid: Tensor, wanted: Tensor) -> Tensor:
+        """A side channel with the amplitudes `wanted` in coarse bands, made of the mid channel."""
+        spectrum = spectra.spectrum(mid, SIDE_WINDOW, FINE_HOP)
+        wanted = wanted.repeat_interleave(FRAME_SAMPLES // FINE_HOP, dim=1)
+        gains = self._gains(spectrum, wanted, self.side_of_bins, 100.0) @ self.side_to_bins
+        delays = SIDE_DELAY * (0.5 + 0.5 * torch.sin(torch.arange(gains.shape[-1], device=mid.device) / 7))
+        phases = -2 * torch.pi * torch.cumsum(delays, dim=0) * SAMPLE_RATE / SIDE_WINDOW
+        rotated = spectrum * gains * torch.polar(torch.ones_like(phases), phases)
+        return spectra.overlap_add(rotated, SIDE_WINDOW, FINE_HOP)
+
+    @staticmethod
+    def _gains(spectrum: Tensor, wanted: Tensor, filters: Tensor, most: float) -> Tensor:
+        have = (spectrum.abs().square() @ filters.T).sqrt()
+        return (wanted / have.clamp(min=1e-7)).clamp(max=most)
+
+
+class MiniAutoencoder(nn.Module):
+    """The pair, with the calls of stable-audio-tools' autoencoders that a codec needs.
+
+    `AudioAutoencoder(model.encoder, model.decoder, 64, 2048, 44100, bottleneck=VAEBottleneck())` is the same
+    thing inside stable-audio-tools.
+    """
+
+    def __init__(self, config: MiniConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = MiniEncoder(config)
+        self.decoder = MiniDecoder(config, self.encoder.features)
+
+    @classmethod
+    def from_config(cls, settings: dict[str, Any]) -> "MiniAutoencoder":
+        return cls(MiniConfig(**settings))
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            "model_type": "samuel-mini",
+            "sample_rate": SAMPLE_RATE,
+            "model": asdict(self.config),
+        }
+
+    def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:
+        """The latents' mean; samples must be whole frames."""
+        return self.encoder(audio).chunk(2, dim=1)[0]
+
+    def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
+        return self.decoder(latents)

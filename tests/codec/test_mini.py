@@ -1,0 +1,147 @@
+import json
+import math
+
+import pytest
+import torch
+from stable_audio_tools.models.autoencoders import AudioAutoencoder
+from stable_audio_tools.models.bottleneck import VAEBottleneck
+
+from samuel.codec import load_codec, spectra
+from samuel.codec.codec import Codec
+from samuel.codec.loaders import MINI_FOLDER, _build, encode_mean, read_checkpoint
+from samuel.codec.measuring import chroma_correlation, mel_distance
+
+FRAME = 2048
+
+
+def band(seconds: float) -> torch.Tensor:
+    """Something like music: chords of decaying partials over a bass, with noise bursts on the beat."""
+    time = torch.arange(int(seconds * 44100) // FRAME * FRAME) / 44100
+    beat = (time * 2).long()
+    decay = torch.exp(-3 * (time * 2 - beat))
+    chords = torch.tensor([[57, 60, 64], [53, 57, 60], [48, 52, 55], [55, 59, 62]])[(beat // 2) % 4]
+    sound = torch.zeros_like(time)
+    for voice in range(3):
+        hertz = 440 * 2 ** ((chords[:, voice] - 69) / 12)
+        for partial in range(1, 6):
+            sound += decay * torch.sin(2 * math.pi * torch.cumsum(hertz / 44100, 0) * partial) / partial**1.5
+    hertz = 440 * 2 ** ((chords[:, 0] - 93) / 12)
+    sound += 2 * decay * torch.sin(2 * math.pi * torch.cumsum(hertz / 44100, 0))
+    noise = torch.randn(2, len(time), generator=torch.Generator().manual_seed(0)) * decay**6
+    return 0.1 * (sound + 0.5 * noise)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return load_codec("mini")
+
+
+@pytest.fixture(scope="module")
+def music():
+    return band(5.0)
+
+
+def test_shapes_and_determinism(codec, music):
+    latents = codec.encode(music[None, :, : 20 * FRAME + 1].repeat(2, 1, 1))
+    assert latents.shape == (2, 64, 21)
+    audio = codec.decode(latents)
+    assert audio.shape == (2, 2, 21 * FRAME)
+    assert torch.equal(codec.encode(music[None, :, : 20 * FRAME + 1])[0], latents[0])
+    assert torch.equal(codec.decode(latents), audio)
+    assert codec.identity.startswith("mini@")
+
+
+def test_keeps_harmony_and_envelope(codec, music):
+    decoded = codec.decode(codec.encode(music[None]))[0]
+    assert chroma_correlation(music, decoded) > 0.8
+    assert mel_distance(music, decoded) < 0.6
+    assert chroma_correlation(music, decoded.roll(44100, -1)) < 0.8  # the bar is not met by chance
+
+
+def test_latents_are_about_unit_size(codec, music):
+    latents = codec.encode(music[None])
+    assert 0.3 < latents.std() < 3
+    assert latents.abs().max() < 20
+
+
+def test_small_noise_on_latents_changes_little(codec, music):
+    latents = codec.encode(music[None])
+    noise = 0.1 * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+    assert chroma_correlation(music, codec.decode(latents + noise)[0]) > 0.75
+
+
+def test_silence_stays_silent(codec):
+    decoded = codec.decode(codec.encode(torch.zeros(1, 2, 40 * FRAME)))
+    assert decoded.abs().max() < 1e-3  # -60 dB
+
+
+def test_a_click_lands_in_its_own_frame(codec):
+    audio = torch.zeros(1, 2, 41 * FRAME)
+    audio[..., 20 * FRAME + FRAME // 2] = 0.9
+    change = codec.encode(audio) - codec.encode(torch.zeros_like(audio))
+    assert change[0].square().sum(dim=0).argmax() == 20
+    energy = codec.decode(codec.encode(audio))[0].mean(dim=0).reshape(-1, FRAME).square().sum(dim=1)
+    assert energy.argmax() == 20
+
+
+def test_a_shift_by_frames_shifts_latents(codec, music):
+    clip = music[None, :, : 60 * FRAME]
+    shifted = torch.nn.functional.pad(clip, (3 * FRAME, 0))
+    middle = slice(20, 40)
+    torch.testing.assert_close(
+        codec.encode(shifted)[..., 23:43], codec.encode(clip)[..., middle], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_pieces_equal_the_whole(codec, music):
+    whole = Codec(codec.encoder, codec.decoder, "whole", "cpu", piece_frames=1000)
+    pieces = Codec(codec.encoder, codec.decoder, "pieces", "cpu", piece_frames=81)
+    latents = whole.encode(music[None])
+    torch.testing.assert_close(pieces.encode(music[None]), latents, rtol=1e-3, atol=1e-4)
+    at_once, joined = whole.decode(latents), pieces.decode(latents)
+    assert (joined - at_once).abs().max() < 1e-3 * at_once.abs().max()
+
+
+def test_works_inside_stable_audio_tools(codec, music):
+    settings = json.loads((MINI_FOLDER / "config.json").read_text())
+    model = _build(settings, read_checkpoint(MINI_FOLDER / "mini.safetensors"), "mini").eval()
+    theirs = AudioAutoencoder(model.encoder, model.decoder, 64, FRAME, 44100, bottleneck=VAEBottleneck())
+    clip = music[None, :, : 20 * FRAME]
+    with torch.no_grad():
+        latents = encode_mean(theirs, clip)
+        sampled = theirs.encode(clip)
+        decoded = theirs.decode(latents)
+    torch.testing.assert_close(latents, codec.encode(clip))
+    torch.testing.assert_close(decoded, codec.decode(latents))
+    assert 0.03 < (sampled - latents).std() < 0.07
+
+
+def test_is_small_enough_to_ship():
+    assert sum(path.stat().st_size for path in MINI_FOLDER.iterdir()) < 20e6
+
+
+def test_overlap_add_undoes_the_spectrum():
+    audio = torch.randn(2, 16 * FRAME)
+    for window, hop in ((1024, 512), (4096, 1024)):
+        back = spectra.overlap_add(spectra.spectrum(audio, window, hop), window, hop)
+        torch.testing.assert_close(back[:, window:-window], audio[:, window:-window], rtol=1e-4, atol=1e-4)
+
+
+def test_a_sine_has_its_amplitude_in_every_window():
+    sine = 0.5 * torch.sin(2 * math.pi * 441 * torch.arange(20 * FRAME) / 44100)[None]
+    for window, hop in ((1024, 512), (4096, 1024), (8192, 2048)):
+        peak = spectra.spectrum(sine, window, hop).abs()[0, 10].max()
+        assert 0.85 * 0.5 <= peak <= 0.501  # a Hann window loses at most 15 % between bins
+
+
+def test_griffin_lim_keeps_magnitudes_and_finds_fitting_phases(music):
+    wanted = spectra.spectrum(music.mean(dim=0)[None, : 40 * FRAME], 4096, 1024).abs()
+    found = spectra.griffin_lim(wanted, 4096, 1024, 32)
+    torch.testing.assert_close(found.abs(), wanted, rtol=1e-3, atol=1e-6)
+
+    def misfit(x):
+        return (
+            spectra.spectrum(spectra.overlap_add(x, 4096, 1024), 4096, 1024) - x
+        ).abs().norm() / x.abs().norm()
+
+    assert misfit(found) < 0.4 * misfit(spectra.griffin_lim(wanted, 4096, 1024, 0))
