@@ -1,0 +1,48 @@
+"""Learning rate and averaging of weights, as functions of the step."""
+
+import copy
+import math
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from samuel.training.config import TrainingConfig
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW; biases, norms and the null are not decayed."""
+    parameters = list(model.parameters())
+    fused = parameters[0].device.type == "cuda"
+    return torch.optim.AdamW(
+        [
+            {"params": [one for one in parameters if one.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        fused=fused,
+    )
+
+
+def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then a cosine down to zero at step `total`."""
+    warmup = min(config.warmup_steps, total // 10)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def make_average(model: Model) -> Model:
+    """A copy for the moving average, never trained."""
+    return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Exponential moving average; in the first steps it forgets faster, so that short runs have one too."""
+    warm = min(decay, (1 + step) / (10 + step))
+    get_ema_multi_avg_fn(warm)(list(average.parameters()), list(model.parameters()), torch.tensor(step))
