@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -106,7 +105,7 @@ def run_songs(
     """Reports of `songs` as they are done. A song whose worker dies again and again yields none.
 
     One song is one row, one block and one task, so that a worker's death costs the songs it held and
-    no other. `alone`: one song a worker at a time and no second try, so that only a song that itself
+    no other (blocks are made at the source: Ray would fuse a repartition with the downloads into one task). `alone`: one song a worker at a time and no second try, so that only a song that itself
     kills its worker is lost.
     """
     context = DataContext.get_current()
@@ -116,7 +115,7 @@ def run_songs(
     rows = [
         asdict(song) | {"audio": "", "error": "", "attempts": attempts.get(song.song_id, 0)} for song in songs
     ]
-    data = ray.data.from_arrow(pa.Table.from_pylist(rows)).repartition(target_num_rows_per_block=1)
+    data = ray.data.from_items(rows, override_num_blocks=len(rows))
     if fetch_row and any(song.kind in DOWNLOADED for song in songs):
         data = data.map(fetch_row, compute=TaskPoolStrategy(size=downloads), num_cpus=0.25)
     at_once = 1 if alone else workers.songs_at_once

@@ -63,7 +63,7 @@ def test_good_songs_give_pairs_and_bad_ones_rows_with_reasons(local_ray: None, t
     write_song(songs / "歌.mp3", 48.0, seed=2)
     write_song(songs / "short.flac", 1.0)
     (songs / "zero.mp3").touch()
-    (songs / "text.wav").write_text("not audio at all, but a text that goes on for a while" * 99)
+    (songs / "字.wav").write_text("not audio at all, but a text that goes on for a while" * 99)
     audio.write(songs / "silent.flac", torch.zeros(2, 60 * 44100))
     write_song(songs / "long.ogg", 100.0)
     broken = (songs / "歌.mp3").read_bytes()
@@ -72,13 +72,13 @@ def test_good_songs_give_pairs_and_bad_ones_rows_with_reasons(local_ray: None, t
     code, output = run("--songs", songs, "--out", out, "--max-minutes", 98 / 60)
     assert code == 0, output
     assert Counter(row["title"] for row in rows(out)) == {"Two chunks": 2, "歌": 1}
-    assert {row["start_seconds"] for row in rows(out)} == {0.0, pytest.approx(47.55, abs=0.01)}
+    assert sorted(row["start_seconds"] for row in rows(out)) == pytest.approx([0, 0, 47.55], abs=0.01)
     assert all(0.1 < row["vocal_activity"] <= 1 for row in rows(out))
     reasons = failures(out)
     assert {name: row["stage"] for name, row in reasons.items()} == {
         "short.flac": "chunk",
         "zero.mp3": "decode",
-        "text.wav": "decode",
+        "字.wav": "decode",
         "silent.flac": "decode",
         "long.ogg": "decode",
         "cut off in its header.mp3": "decode",
@@ -88,7 +88,7 @@ def test_good_songs_give_pairs_and_bad_ones_rows_with_reasons(local_ray: None, t
     assert "too long" in reasons["long.ogg"]["error"]
     assert str(out) in output
     assert "jobs/train.py" in output
-    assert "歌" in output
+    assert "字" in output
 
     before = {file.name: file.read_bytes() for file in (out / "data").iterdir()}
     code, output = run("--songs", songs, "--out", out, "--max-minutes", 98 / 60)
@@ -108,7 +108,7 @@ def test_good_songs_give_pairs_and_bad_ones_rows_with_reasons(local_ray: None, t
     }
     assert {name: row["attempts"] for name, row in failures(out).items()} == {
         "zero.mp3": 2,
-        "text.wav": 2,
+        "字.wav": 2,
         "silent.flac": 2,
         "cut off in its header.mp3": 2,
     }
