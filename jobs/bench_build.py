@@ -22,8 +22,8 @@ import torch
 import typer
 from rich.console import Console
 
-from jobs.build_popdb import Workers, build
 from jobs.connect import connect
+from jobs.pipeline import Workers, build
 from jobs.summary import Tally
 from samuel.audio import decode
 from samuel.building import PairBuilder, Report
@@ -87,7 +87,7 @@ def measure_scaling(workers: int, songs_each: int, seconds: float, folder: Path)
     store = Store.at(folder / f"scaling-{workers}")
     songs = [Song(f"{n:016x}", f"Song {n}", "", "", "audio") for n in range(workers * songs_each)]
     make = partial(SimulatedGpu, store, seconds, spans)
-    build(songs, store, SIMULATED, make, None, Workers(workers, "cuda", None))
+    build(songs, store, SIMULATED, make, Workers(workers, "cuda", None))
     lines = [line.split() for file in spans.iterdir() for line in file.read_text().splitlines()]
     return efficiency([Span(int(pid), float(start), float(end)) for pid, start, end in lines], workers)
 
@@ -155,7 +155,7 @@ def whole_job(
     )
     start = time.perf_counter()
     with PeakMemory() as memory:
-        tally = build(songs, store, identity, make, None, workers)
+        tally = build(songs, store, identity, make, workers)
     seconds = time.perf_counter() - start
     if tally.failures:
         raise ValueError(f"expected every song to build, got {tally.failures}")

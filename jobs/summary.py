@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -84,8 +85,8 @@ class Progress:
         self.tally.add(report)
         if report["error"]:
             self.console.print(
-                f"[yellow]failed[/] {report['title'] or report['song_id']} ({report['failed_stage']}): {report['error']}",
-                highlight=False,
+                f"[yellow]failed[/] {escape(report['title'] or report['song_id'])} "
+                f"({report['failed_stage']}): {escape(report['error'])}"
             )
         elapsed = time.monotonic() - self.tally.started
         speed = self.tally.seconds / elapsed
@@ -124,14 +125,12 @@ def print_summary(tally: Tally, duplicates: int, root: str, workers: int, consol
         console.print(_failures_by_reason(tally))
     hours = tally.database_pairs * CHUNK_SECONDS / 3600
     console.print(
-        f"POPDB: {tally.database_songs} songs, {tally.database_pairs} pairs, {hours:.2f} h at\n  {root}",
-        soft_wrap=True,
-        highlight=False,
+        f"POPDB: {tally.database_songs} songs, {tally.database_pairs} pairs, {hours:.2f} h at\n  {escape(root)}"
     )
     if tally.failures:
         console.print("Failed songs are in failures.parquet beside it; --retry-failed tries them again.")
     if tally.database_pairs:
-        console.print(f"Next: python jobs/train.py --data {root} --out RUN", soft_wrap=True, highlight=False)
+        console.print(f"Next: python jobs/train.py --data {escape(root)} --out RUN")
 
 
 def _failures_by_reason(tally: Tally) -> Table:
@@ -140,5 +139,5 @@ def _failures_by_reason(tally: Tally) -> Table:
     for title, stage, error in tally.failures.values():
         by_reason.setdefault((stage, error.split(":")[0]), []).append(title)
     for (stage, reason), titles in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        table.add_row(str(len(titles)), stage, reason, titles[0])
+        table.add_row(str(len(titles)), stage, escape(reason), escape(titles[0]))
     return table

@@ -26,7 +26,7 @@ from samuel.popdb.schema import Latents, pairs_table
 from samuel.separation import Separator, Stems, load_separator, split_stems
 from samuel.separation.activity import vocal_activity
 from samuel.songs import Song, stem_files
-from samuel.storage import is_s3, read_bytes, size_of
+from samuel.storage import StorageError, is_s3, read_bytes, size_of
 
 MAX_FILE_BYTES = 2**31
 """Of a file on S3: 15 minutes of 32-bit stereo at 192 kHz have 1.4 GB."""
@@ -48,6 +48,8 @@ class Report:
     stage_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     failed_stage: str = ""
     error: str = ""
+    stop: bool = False
+    """The POPDB itself cannot be written: no fault of the song, and no use in going on."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -90,10 +92,19 @@ class PairBuilder:
         report = Report(song.song_id, song.title)
         try:
             self._build(song, audio or song.source, report)
+        except StorageError as error:
+            if report.failed_stage == "write":
+                report.error, report.stop = str(error), True
+            else:
+                self._fail(song, report, str(error), attempts)
         except Exception as error:  # one bad song never stops a run; it becomes a failure with its reason
-            report.error = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            self.store.write_failure(failure_of(song, report.failed_stage, report.error, attempts + 1))
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self._fail(song, report, reason, attempts)
         return report
+
+    def _fail(self, song: Song, report: Report, reason: str, attempts: int) -> None:
+        report.error = reason
+        self.store.write_failure(failure_of(song, report.failed_stage, reason, attempts + 1))
 
     def _build(self, song: Song, audio: str, report: Report) -> None:
         with report.stage("decode"):

@@ -29,13 +29,9 @@ SCRIPT = Path(__file__).parents[2] / "jobs" / "build_popdb.py"
 
 def run(*arguments: object) -> tuple[int, str]:
     """Exit code and output of the job, in this process."""
-    import typer
+    from jobs.build_popdb import app
 
-    from jobs.build_popdb import main
-
-    app = typer.Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -242,6 +238,20 @@ def test_another_codec_in_the_same_folder_is_an_error(local_ray: None, tmp_path:
     assert code == 2
     assert "other@1" in output
     assert "--out" in output
+
+
+def test_a_popdb_that_cannot_be_written_stops_the_run(local_ray: None, tmp_path: Path) -> None:
+    write_song(tmp_path / "songs" / "one.ogg", 49.0)
+    (tmp_path / "popdb").mkdir()
+    (tmp_path / "popdb" / "songs").write_text("a file where a folder must be")
+    code, output = run("--songs", tmp_path / "songs", "--out", tmp_path / "popdb")
+    assert code == 2
+    assert "cannot write" in output
+    assert not (tmp_path / "popdb" / "failures").exists()  # the song is not to blame
+    (tmp_path / "popdb" / "songs").unlink()
+    code, output = run("--songs", tmp_path / "songs", "--out", tmp_path / "popdb")
+    assert code == 0, output
+    assert [row["title"] for row in rows(tmp_path / "popdb")] == ["one"]
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,8 @@ class DeadlyBuilder:
 def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
     local_ray: None, songs: Path, undisturbed: pa.Table, tmp_path: Path
 ) -> None:
-    from jobs.build_popdb import Workers
-    from jobs.build_popdb import build as build_songs
+    from jobs.pipeline import Workers
+    from jobs.pipeline import build as build_songs
 
     store = Store.at(tmp_path / "out")
     identity = identity_of_defaults()
@@ -172,7 +172,7 @@ def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
         DeadlyBuilder, store=store, codec="mini", separator="spleeter", identity=identity, threads=1
     )
     catalogue = read_catalogue(str(songs))
-    tally = build_songs(list(catalogue.songs), store, identity, make, None, Workers(2, "cpu", 1))
+    tally = build_songs(list(catalogue.songs), store, identity, make, Workers(2, "cpu", 1))
     assert {title: stage for title, stage, _ in tally.failures.values()} == {
         "song 3": "worker",
         "bad": "decode",

@@ -1,0 +1,216 @@
+"""Songs into pairs with Ray Data: what `build_popdb.py` runs, without its command line.
+
+A pool of tasks downloads, a pool of actors each holds a separator and a codec and turns songs into
+pairs, and tasks merge the pairs into shards. Between them go song ids and paths, never audio.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+
+from jobs.connect import Cluster
+from jobs.summary import Progress, Tally
+from samuel.building import Report
+from samuel.download import DownloadOptions, RateLimiter, download
+from samuel.popdb import Identity, Store
+from samuel.popdb.failures import failure_of
+from samuel.popdb.lease import Lease
+from samuel.songs import Song
+from samuel.storage import StorageError
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+
+DOWNLOADED = ("query", "url")
+"""Kinds of songs that are fetched first; the others are read where they are."""
+
+DIED = "its worker process died on it, also when it ran alone: out of memory, or a crash in a decoder"
+
+GPU_SONGS_AT_ONCE = 3
+"""Songs in one GPU worker: one on the models, one being decoded, one being written."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How the model workers run. One actor holds one separator and one codec."""
+
+    count: int
+    device: str
+    threads: int | None
+    """Threads of torch in a worker; None: as many as torch likes."""
+    songs_at_once: int = 1
+
+    @property
+    def num_gpus(self) -> float:
+        return 1 if self.device == "cuda" else 0
+
+    @property
+    def num_cpus(self) -> float:
+        """A GPU worker reserves no core of its own; a CPU worker leaves a quarter of its core to downloads."""
+        return 0 if self.device == "cuda" else 0.75
+
+
+def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
+    """One worker a GPU; without one, a worker a core with one thread each."""
+    if device == "auto":
+        device = "cuda" if cluster.gpus else "cpu"
+    if device == "cuda":
+        return Workers(count or max(1, cluster.gpus), "cuda", None, GPU_SONGS_AT_ONCE)
+    if device != "cpu":
+        raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
+    return Workers(count or cluster.cpus, "cpu", 1)
+
+
+class Build:
+    """A model worker as Ray Data runs it: a row with a song in, a row with its report out."""
+
+    def __init__(self, make_builder: Callable[[], Callable[[Song, str | None, int], Report]]) -> None:
+        self.builder = make_builder()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if row["error"]:
+            failed = {"failed_stage": "download", "error": row["error"], "stop": row["stop"]}
+            return asdict(Report(row["song_id"], row["title"], **failed))
+        return asdict(self.builder(song_of(row), row["audio"] or None, row["attempts"]))
+
+
+def shared_limiter(requests_per_minute: float) -> Any:
+    """One rate limit for the downloads of a whole cluster: an actor."""
+    return ray.remote(num_cpus=0)(RateLimiter).remote(requests_per_minute)
+
+
+def fetch(row: dict[str, Any], store: Store, options: DownloadOptions, limiter: Any) -> dict[str, Any]:
+    """Download the song of a row where it needs it, and say where its audio lies now."""
+    song = song_of(row)
+    if song.kind not in DOWNLOADED:
+        return row
+    try:
+        fetched = download(song, store.audio, options, lambda: time.sleep(ray.get(limiter.reserve.remote())))
+    except StorageError as error:  # of the audio store: no fault of the song
+        return row | {"error": str(error), "stop": True}
+    except ValueError as error:  # becomes the song's failure
+        attempts = row["attempts"] + getattr(error, "tries", 1)
+        store.write_failure(failure_of(song, "download", str(error), attempts))
+        return row | {"error": str(error)}
+    return row | {"audio": str(fetched.path)}
+
+
+def song_of(row: dict[str, Any]) -> Song:
+    return Song(row["song_id"], row["title"], row["artist"], row["source"], row["kind"])
+
+
+def run_songs(
+    songs: list[Song],
+    attempts: dict[str, int],
+    make_builder: Callable[[], Any],
+    fetch_row: Callable[[dict[str, Any]], dict[str, Any]] | None,
+    downloads: int,
+    workers: Workers,
+    *,
+    alone: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Reports of `songs` as they are done. A song whose worker dies again and again yields none.
+
+    One song is one row, one block and one task, so that a worker's death costs the songs it held and
+    no other (blocks are made at the source: Ray would fuse a repartition with the downloads into one task). `alone`: one song a worker at a time and no second try, so that only a song that itself
+    kills its worker is lost.
+    """
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1
+    context.target_max_block_size = None
+    rows = [
+        asdict(song) | {"audio": "", "error": "", "stop": False, "attempts": attempts.get(song.song_id, 0)}
+        for song in songs
+    ]
+    data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    if fetch_row and any(song.kind in DOWNLOADED for song in songs):
+        data = data.map(fetch_row, compute=TaskPoolStrategy(size=downloads), num_cpus=0.25)
+    at_once = 1 if alone else workers.songs_at_once
+    most = min(workers.count, len(songs))
+    pool = ActorPoolStrategy(
+        min_size=most if alone else 1,
+        max_size=most,
+        max_tasks_in_flight_per_actor=1 if alone else 2 * at_once,  # fewer, and Ray adds no actors
+        max_concurrent_calls_per_actor=at_once,
+        enable_true_multi_threading=at_once > 1,
+    )
+    with (
+        warnings.catch_warnings()
+    ):  # Ray announces that 2.64 renames how max_task_retries is given; it is pinned
+        warnings.simplefilter("ignore", DeprecationWarning)
+        data = data.map(
+            Build,  # type: ignore[arg-type]  # Ray makes an actor of a class that is called
+            fn_constructor_kwargs={"make_builder": make_builder},
+            compute=pool,
+            num_cpus=workers.num_cpus,
+            num_gpus=workers.num_gpus,
+            max_task_retries=0 if alone else 2,
+        )
+    yield from data.iter_rows()
+
+
+def merge(store: Store) -> None:
+    """Merge the songs that wait into shards, one task a shard."""
+    write_shard = ray.remote(num_cpus=0.25)(Store.write_shard)
+    ray.get([write_shard.remote(store, shard) for shard in store.plan_merge(store.contents().song_ids)])
+
+
+def build(
+    songs: list[Song],
+    store: Store,
+    identity: Identity,
+    make_builder: Callable[[], Any],
+    workers: Workers,
+    *,
+    fetch_row: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    downloads: int = 1,
+    retry_failed: bool = False,
+    console: Console | None = None,
+) -> Tally:
+    """Build what is missing of `songs` in the POPDB at `store`. The job, without its command line."""
+    tally = Tally(catalogue=len(songs))
+    with Lease(store.root):
+        store.claim(identity)
+        merge(store)
+        done = store.contents().song_ids
+        failed = store.read_failures()
+        skipped = frozenset() if retry_failed else frozenset(failed)
+        pending = [song for song in songs if song.song_id not in done | skipped]
+        tally.present = len(songs) - len(pending)
+        attempts = {song_id: failure.attempts for song_id, failure in failed.items()}
+        with Progress(len(pending), console) as progress:
+            for alone in (False, True):
+                if pending:
+                    run = run_songs(
+                        pending, attempts, make_builder, fetch_row, downloads, workers, alone=alone
+                    )
+                    for report in run:
+                        if report["stop"]:
+                            raise StorageError(report["error"])
+                        progress.add(report)
+                        tally.add(report)
+                    pending = [song for song in pending if song.song_id not in tally.reported]
+        for song in pending:
+            tries = attempts.get(song.song_id, 0) + 1
+            store.write_failure(failure_of(song, "worker", DIED, tries))
+            tally.add(asdict(Report(song.song_id, song.title, failed_stage="worker", error=DIED)))
+        built = {song.source for song in songs if song.song_id in tally.succeeded}
+        for failure in store.read_failures().values():
+            if failure.source in built:  # a file that was mended has another size, and so another id
+                store.clear_failure(failure.song_id)
+        merge(store)
+        store.write_failures_table()
+        contents = store.contents()
+        lost = tally.succeeded - contents.song_ids
+        if lost:
+            raise StorageError(
+                f"{len(lost)} songs were built but are not at {store.root}: is it a folder that only this machine "
+                f"sees, on a cluster of several? Use an s3:// prefix or a shared file system for --out"
+            )
+        tally.database_songs, tally.database_pairs = len(contents.song_ids), contents.pairs
+    return tally
