@@ -22,6 +22,7 @@ from samuel.training.checkpoint import Checkpoint, RunConfig
 from samuel.training.data import Batches, TrainingData
 from samuel.training.objective import Probe, ask, draw, make_probe, part, training_loss
 from samuel.training.optimization import learning_rate, make_average, make_optimizer, update_average
+from samuel.training.plots import Losses
 from samuel.training.results import write_results
 from samuel.training.watch import STEPS_BETWEEN_LOGS, Journal, Silence, Watch
 from samuel.training.workers import Workers
@@ -47,13 +48,13 @@ class Progress:
     loss_sum: float = 0.0
     """Of the steps since the last entry of `training`."""
     loss_steps: int = 0
-    training: list[list[float]] = field(default_factory=list)
+    training: Losses = field(default_factory=list)
     """(step, mean loss of the steps before it) every STEPS_BETWEEN_LOGS steps."""
-    validation: list[list[float]] = field(default_factory=list)
+    validation: Losses = field(default_factory=list)
     """(step, loss) of each validation."""
 
     @property
-    def history(self) -> dict[str, list[list[float]]]:
+    def history(self) -> dict[str, Losses]:
         return {"training": self.training, "validation": self.validation}
 
 

@@ -1,7 +1,6 @@
 """Pictures of a run, as PNG bytes. Drawn without a display; pyplot and its global state are not used."""
 
 import io
-from typing import Any
 
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -9,8 +8,11 @@ from torch import Tensor
 
 from samuel.training.objective import PROBE_LEVELS, Answers
 
+Losses = list[list[float | int]]
+"""Rows of (step, loss)."""
 
-def curves(history: dict[str, list[Any]]) -> bytes:
+
+def curves(history: dict[str, Losses]) -> bytes:
     """Training and validation loss over steps."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
@@ -56,7 +58,7 @@ def latents(pictures: dict[str, Float[Tensor, "channel frame"]]) -> bytes:
     return _png(figure)
 
 
-def _columns(rows: list[list[float]]) -> tuple[list[float], list[float]]:
+def _columns(rows: Losses) -> tuple[list[float | int], list[float | int]]:
     return [row[0] for row in rows], [row[1] for row in rows]
 
 

@@ -27,7 +27,7 @@ def write_results(
     model: SamuelUNet,
     probe: Probe,
     statistics: Statistics,
-    history: dict[str, list[Any]],
+    history: dict[str, plots.Losses],
     decode: Callable[[Tensor], Tensor] | None,
 ) -> None:
     """Write all of the above into the folder of a run. `model` is the averaged one."""
@@ -57,7 +57,7 @@ def write_results(
 LEVEL_COLUMNS = ("first_timestep", "right", "other", "dropped", "v_deviation", "x0_deviation")
 
 
-def level_rows(answers: dict[str, Answers]) -> list[tuple[float, ...]]:
+def level_rows(answers: dict[str, Answers]) -> list[tuple[float | int, ...]]:
     """One row a band of noise: the error of x0 with each vocals, then the deviations with the right ones."""
     columns = [answers[vocals].by_level("x0_error") for vocals in ("right", "other", "dropped")]
     columns += [answers["right"].by_level(name) for name in ("v_deviation", "x0_deviation")]
