@@ -4,6 +4,7 @@ Times are in seconds, pitches in MIDI numbers, velocities in 1 to 127.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Arranger:
             *self._comping(),
             self._pad(),
             self._solo(),
+            self._answers(),
             *self._written_tracks(),
         ]
         return [part for part in players if part.notes]
@@ -78,7 +80,7 @@ class Arranger:
                 return chord
         return Chord(beat, beat + 1)
 
-    def _play(self, part: Part, beat: float, end_beat: float, pitch: int, velocity: float) -> None:
+    def _play(self, part: Part, beat: float, end_beat: float, pitch: int, velocity: int) -> None:
         tempo = self.plan.tempo
         start = tempo.seconds(beat) + float(self.rng.normal(0, self.looseness))
         end = max(tempo.seconds(end_beat), start + 0.03)
@@ -93,7 +95,7 @@ class Arranger:
         light = {KICK, *(drum for drum in calm if drum not in (SNARE, CRASH))}
         for bar in range(plan.bars - 1):
             level = plan.intensity[bar]
-            first = bar * self.beats
+            first = float(bar * self.beats)
             if level == 0:
                 continue
             pattern = groove if level >= 2 else {drum: steps for drum, steps in calm.items() if drum in light}
@@ -112,7 +114,7 @@ class Arranger:
             if pattern and level >= 2 and bar % SECTION_BARS == 0:
                 self._play(part, first, first + 2, CRASH, 100)
         if part.notes:
-            final = (plan.bars - 1) * self.beats
+            final = float((plan.bars - 1) * self.beats)
             self._play(part, final, final + 2, CRASH, 105)
             self._play(part, final, final + 1, KICK, 110)
         return part
@@ -135,7 +137,7 @@ class Arranger:
             if plan.intensity[bar] == 0:
                 continue
             steps = other if bar % 4 == 3 else main
-            first = bar * self.beats
+            first = float(bar * self.beats)
             for start, length, letter in _strokes(steps, self.steps):
                 beat = first + start
                 chord = self._chord_at(beat)
@@ -150,7 +152,7 @@ class Arranger:
                 ):
                     pitch = self._bass_pitch(chord, "r", chord.start, floor, on_bar=True)
                     self._play(part, chord.start, chord.start + 0.5, pitch, 92)
-        final = (plan.bars - 1) * self.beats
+        final = float((plan.bars - 1) * self.beats)
         pitch = self._bass_pitch(self._chord_at(final), "r", final, floor, on_bar=True)
         self._play(part, final, final + 0.9 * self.beats, pitch, 98)
         return part
@@ -245,6 +247,32 @@ class Arranger:
             if self.plan.solo[min(int(note.start // self.beats), self.plan.bars - 1)]:
                 pitch = note.pitch + 12 if note.pitch < 60 else note.pitch
                 self._play(part, note.start, note.end, pitch, 98)
+        return part
+
+    def _answers(self) -> Part:
+        """Short phrases of chord tones where the singer pauses, in about half of the songs."""
+        part = Part("answers", "other", self._pick(LEADS), pan=float(self.rng.uniform(-0.5, 0.5)), level=-1.0)
+        if self.rng.random() < 0.5:
+            return part
+        melody, plan = self.plan.score.melody, self.plan
+        step = 0.5 if plan.score.metre.division == 2 else 1 / 3
+        for note, coming in pairwise(melody):
+            beat = float(np.ceil(note.end + 0.25))
+            bar = min(int(beat // self.beats), plan.bars - 1)
+            quiet = plan.intensity[bar] == 0 or plan.solo[bar]
+            if coming.start - beat < 1 or quiet or self.rng.random() < 0.3:
+                continue
+            last = min(coming.start - step, beat + 4) - 1e-6
+            pitch = 67 + int(self.rng.integers(0, 10))
+            while beat < last:
+                tones = self._chord_at(beat).pitch_classes
+                length = step * int(self.rng.choice([1, 1, 2, 3]))
+                if tones and self.rng.random() < 0.85:
+                    target = pitch + int(self.rng.integers(-5, 6))
+                    near = [p for p in range(60, 88) if p % 12 in tones and p != pitch]
+                    pitch = min(near, key=lambda p, aim=target: abs(p - aim))  # type: ignore[misc]
+                    self._play(part, beat, min(beat + 0.95 * length, coming.start), pitch, 84)
+                beat += length
         return part
 
     def _written_tracks(self) -> list[Part]:

@@ -108,12 +108,9 @@ def parse_chord(label: str, start: float, end: float) -> Chord:
 
 def known_quality(quality: str) -> str:
     """The nearest quality of `QUALITIES`: "min11" -> "min9", "maj(9)" -> "maj"."""
-    quality = _ALIASES.get(quality, quality)
-    while quality not in QUALITIES:
+    while _ALIASES.get(quality, quality) not in QUALITIES:
         quality = quality[:-1]
-        if not quality:
-            return "maj"
-    return quality
+    return _ALIASES.get(quality, quality)
 
 
 def quality_of(intervals: frozenset[int]) -> str:

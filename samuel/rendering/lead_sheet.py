@@ -106,8 +106,9 @@ def _chords(flat, to_beat, last: float) -> tuple[Chord, ...]:
         intervals = frozenset((pitch.pitchClass - root) % 12 for pitch in symbol.pitches)
         bass = symbol.bass().pitchClass
         symbols.append(Chord(start, last, root, quality_of(intervals), None if bass == root else bass))
-    if symbols:
-        symbols[0] = replace(symbols[0], start=0.0)
+    if not symbols:
+        return ()
+    symbols[0] = replace(symbols[0], start=0.0)
     ends = [symbol.start for symbol in symbols[1:]] + [last]
     return tuple(replace(s, end=end) for s, end in zip(symbols, ends, strict=True) if end > s.start)
 

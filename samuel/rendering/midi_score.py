@@ -115,7 +115,7 @@ def _estimate_chords(notes: list[Note], metre: Metre) -> tuple[Chord, ...]:
             continue
         triads = [(root, quality) for root in range(12) for quality in ("maj", "min")]
         fits = [
-            weights[list(Chord(0, 1, root, quality).pitch_classes)].sum() + 0.2 * weights[root]
+            weights[list(Chord(0.0, 1.0, root, quality).pitch_classes)].sum() + 0.2 * weights[root]
             for root, quality in triads
         ]
         chords.append(Chord(start, end, *triads[int(np.argmax(fits))]))

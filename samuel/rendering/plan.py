@@ -41,11 +41,14 @@ class Plan:
     @property
     def end_seconds(self) -> float:
         """The end of the final bar."""
-        return self.tempo.seconds(self.bars * self.score.metre.beats)
+        return self.tempo.seconds(float(self.bars * self.score.metre.beats))
 
 
 def draw_plan(score: Score, rng: np.random.Generator, *, min_seconds: float, max_seconds: float) -> Plan:
-    """Repeats the form until `min_seconds`, then cuts at a bar so that `max_seconds` is not passed."""
+    """Repeats the form until `min_seconds`, then cuts at a bar so that `max_seconds` is not passed.
+
+    Four bars are the least, however short `max_seconds` is.
+    """
     singer = draw_singer(rng)
     median = float(np.median([note.pitch for note in score.melody]))
     transposition = int(np.round(singer.tessitura + rng.normal(0, 1.2) - median))
@@ -53,13 +56,15 @@ def draw_plan(score: Score, rng: np.random.Generator, *, min_seconds: float, max
 
     style = _draw_style(score, rng)
     bpm = _draw_bpm(score, style, rng)
-    score = _trim_lead_in(score)
-    form_bars, beats = score.bars, score.metre.beats
+    beats = score.metre.beats
     bar_seconds = beats * 60.0 / bpm
+    most = max(4, int(max_seconds / bar_seconds))
+    score = _trim_lead_in(score, min(MOST_INTRO_BARS, most // 4))
     intro = 0 if score.melody[0].start >= 2 * beats else int(rng.choice([1, 2, 4], p=[0.25, 0.45, 0.3]))
+    intro = min(intro, most // 4)
+    form_bars = score.bars
     passes = max(1, int(np.ceil((min_seconds / bar_seconds - intro - 1) / form_bars)))
-    bars = intro + passes * form_bars + 1
-    bars = max(4, min(bars, int(max_seconds / bar_seconds)))
+    bars = min(intro + passes * form_bars + 1, most)
 
     laid_out = _lay_out(score, intro=intro, passes=passes, bars=bars)
     solo = [False] * bars
@@ -119,14 +124,15 @@ def _draw_bpm(score: Score, style: Style, rng: np.random.Generator) -> float:
     return float(max(min(rng.uniform(low, high), max(singable, 0.6 * low)), 40.0))
 
 
-def _trim_lead_in(score: Score) -> Score:
-    """Drops whole bars so that at most `MOST_INTRO_BARS` come before the melody."""
-    extra = int(score.melody[0].start // score.metre.beats) - MOST_INTRO_BARS
-    return score if extra <= 0 else _shifted(score, -extra * score.metre.beats)
+def _trim_lead_in(score: Score, most: int) -> Score:
+    """Drops whole bars so that at most `most` come before the melody."""
+    extra = int(score.melody[0].start // score.metre.beats) - most
+    return score if extra <= 0 else _shifted(score, -extra)
 
 
-def _shifted(score: Score, by: float) -> Score:
-    """Moves everything by `by` beats; what would begin before 0 is cut there."""
+def _shifted(score: Score, bars: int) -> Score:
+    """Moves everything by so many bars; what would begin before 0 is cut there."""
+    by = float(bars * score.metre.beats)
 
     def notes(given: tuple[Note, ...]) -> tuple[Note, ...]:
         return tuple(replace(n, start=n.start + by, end=n.end + by) for n in given if n.start + by >= 0)
@@ -147,13 +153,13 @@ def _lay_out(score: Score, *, intro: int, passes: int, bars: int) -> Score:
     chords: list[Chord] = []
     tracks: dict[str, list[Note]] = {name: [] for name, _ in score.accompaniment}
     if intro:
-        vamp = _shifted(score, -(score.bars - min(intro, score.bars)) * beats)
+        vamp = _shifted(score, min(intro, score.bars) - score.bars)
         chords += [
             replace(c, end=min(c.end, float(intro * beats))) for c in vamp.chords if c.start < intro * beats
         ]
     for index in range(passes):
         offset = intro * beats + index * form
-        part = _shifted(score, offset)
+        part = _shifted(score, intro + index * score.bars)
         melody += part.melody
         chords += [
             replace(c, end=min(c.end, float(offset + form))) for c in part.chords if c.start < offset + form

@@ -17,7 +17,7 @@ HOP = 256
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 NOISES = ("s", "S", "f", "h", "p", "t", "k", "breath", "air")
 PHRASE_GAP_SECONDS = 0.30
-CONSONANT_GAINS = {"s": 3.0, "S": 2.6, "f": 1.2, "h": 0.8}
+CONSONANT_GAINS = {"s": 4.0, "S": 3.2, "f": 1.5, "h": 0.9}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Singer:
     tilt_hertz: float  # where the source starts to fall by 6 dB more an octave: 700 to 3500
     brightness: float  # lift of the highest partials, decibels an octave above 4 kHz: 6 to 14
     breathiness: float  # aspiration beside the voiced source: 0.01 to 0.12
-    air: float  # hiss above 6 kHz while the voice sounds: 0.02 to 0.2
+    air: float  # hiss above 6 kHz while the voice sounds: 0.03 to 0.3
     vibrato_hertz: float  # 4.6 to 6.6
     vibrato_cents: float  # 0 to 65
     vibrato_delay: float  # seconds: 0.15 to 0.5
@@ -87,7 +87,7 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         tilt_hertz=float(np.exp(rng.uniform(np.log(700), np.log(3500)))),
         brightness=float(rng.uniform(6, 14)),
         breathiness=float(np.exp(rng.uniform(np.log(0.01), np.log(0.12)))),
-        air=float(np.exp(rng.uniform(np.log(0.02), np.log(0.2)))),
+        air=float(np.exp(rng.uniform(np.log(0.03), np.log(0.3)))),
         vibrato_hertz=float(rng.uniform(4.6, 6.6)),
         vibrato_cents=float(rng.uniform(0, 65)),
         vibrato_delay=float(rng.uniform(0.15, 0.5)),

@@ -1,7 +1,7 @@
 """One score -> one song with true stems and annotations, in memory and on disk.
 
 The stems are "vocals", "drums", "bass" and "other": float32 (2, samples) in [-1, 1] at 44.1 kHz,
-all of one length; their sum is the mix and peaks at -1 dBFS at most. Everything is a function of
+all of one length; their sum is the mix and stays below -1 dBFS. Everything is a function of
 (score, song id, seed, SoundFont, lengths): the same input gives the same samples.
 """
 
@@ -17,7 +17,15 @@ import numpy as np
 
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.band import Arranger
-from samuel.rendering.mixing import Stereo, balance_stems, draw_balance, echo, polish_voice, room
+from samuel.rendering.mixing import (
+    Stereo,
+    apply,
+    balance_stems,
+    band_effects,
+    compress_voice,
+    draw_balance,
+    voice_effects,
+)
 from samuel.rendering.phonetics import syllable_of
 from samuel.rendering.plan import Plan, draw_plan
 from samuel.rendering.score import Score, ScoreError
@@ -65,17 +73,14 @@ def render_song(
     voice = np.zeros((2, samples), np.float32)
     for gain, pan in balance.takes:
         controls = perform(plan.singer, notes, samples / SAMPLE_RATE, rng)
-        take = polish_voice(synthesise(plan.singer, controls, rng)[:samples], balance.voice_presence)
+        take = compress_voice(synthesise(plan.singer, controls, rng)[:samples])
         voice += gain * np.array([[1 - max(0.0, pan)], [1 + min(0.0, pan)]], np.float32) * take
-    voice = echo(voice, seconds=balance.echo_seconds, gain=balance.echo_gain)
-    stems = {"vocals": room(voice, rng, seconds=balance.voice_room_seconds, wet=balance.voice_wet)}
+    stems = {"vocals": apply(voice_effects(balance, rng), voice)}
     parts = Arranger(plan, rng).parts()
     for name in STEMS[1:]:
-        audio = synthesiser.render([part for part in parts if part.stem == name], samples / SAMPLE_RATE)
-        wet = balance.band_wet * {"drums": 0.6, "bass": 0.0, "other": 1.0}[name]
-        stems[name] = (
-            room(audio, rng, seconds=balance.band_room_seconds, wet=wet) if wet and audio.any() else audio
-        )
+        players = [part for part in parts if part.stem == name]
+        audio = synthesiser.render(players, samples / SAMPLE_RATE)
+        stems[name] = apply(band_effects(balance, name, rng), audio) if players else audio
     fade = np.minimum(1, np.arange(samples, 0, -1) / (0.5 * TAIL_SECONDS * SAMPLE_RATE)).astype(np.float32)
     stems = balance_stems({name: _fit(audio, samples) * fade for name, audio in stems.items()}, balance)
     annotations = annotate(plan, notes, song_id, seed, seconds=samples / SAMPLE_RATE)
@@ -113,13 +118,13 @@ def annotate(plan: Plan, notes: list[SungNote], song_id: str, seed: int, *, seco
         "artist": score.artist,
         "seed": seed,
         "sample_rate": SAMPLE_RATE,
-        "seconds": round(seconds, 4),
+        "seconds": round(seconds, 6),
         "metre": {"beats": beats, "division": score.metre.division},
-        "beats_per_minute": round(60 * (count - 1) / (time(count - 1) - time(0)), 3),
+        "beats_per_minute": round(60 * (count - 1) / (time(count - 1.0) - time(0.0)), 3),
         "key": score.key.label,
         "transposition": plan.transposition,
-        "beats": [round(time(beat), 4) for beat in range(count)],
-        "downbeats": [round(time(beat), 4) for beat in range(0, count, beats)],
+        "beats": [round(time(float(beat)), 4) for beat in range(count)],
+        "downbeats": [round(time(float(beat)), 4) for beat in range(0, count, beats)],
         "chords": [[round(time(c.start), 4), round(time(c.end), 4), c.label] for c in score.chords],
         "melody": [[round(n.start, 4), round(n.end, 4), n.pitch] for n in notes],
         "singer": asdict(plan.singer),

@@ -57,7 +57,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "rock",
         ("four",),
-        (92, 138),
+        (92.0, 138.0),
         drums=(
             {KICK: "X... ..x. X... ....", SNARE: ".... X... .... X...", CLOSED_HAT: "x.o. x.o. x.o. x.o."},
             {KICK: "X... .... X.x. ....", SNARE: ".... X... .... X..o", CLOSED_HAT: "X.x. X.x. X.x. X.x."},
@@ -75,7 +75,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "pop ballad",
         ("four",),
-        (60, 92),
+        (60.0, 92.0),
         drums=(
             {KICK: "X... .... ..x. ....", RIM: ".... X... .... X...", CLOSED_HAT: "x.o. x.o. x.o. x.o."},
             {KICK: "X... ...x X... ....", SNARE: ".... X... .... X...", CLOSED_HAT: "xooo xooo xooo xooo"},
@@ -93,7 +93,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "disco",
         ("four",),
-        (108, 128),
+        (108.0, 128.0),
         drums=(
             {KICK: "X... X... X... X...", CLAP: ".... X... .... X...", OPEN_HAT: "..x. ..x. ..x. ..x."},
             {KICK: "X... X... X... X...", SNARE: ".... X... .... X...", CLOSED_HAT: "x.xx x.xx x.xx x.xx"},
@@ -108,7 +108,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "synth pop",
         ("four",),
-        (84, 124),
+        (84.0, 124.0),
         drums=(
             {KICK: "X... .... X... ..x.", SNARE: ".... X... .... X...", CLOSED_HAT: "xoxo xoxo xoxo xoxo"},
             {KICK: "X..x ..x. X... ....", CLAP: ".... X... .... X...", CLOSED_HAT: "x.x. x.x. x.xx x.x."},
@@ -123,7 +123,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "funk",
         ("four",),
-        (88, 116),
+        (88.0, 116.0),
         drums=(
             {KICK: "X..x ..x. ..x. .x..", SNARE: "...o X..o .o.. X..o", CLOSED_HAT: "xoxo xoxo xoxo xoxo"},
             {KICK: "X.x. ...x ..X. ....", SNARE: ".... X..o .o.o X...", CLOSED_HAT: "x.xx x.xx x.x. x.xx"},
@@ -137,7 +137,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "swing",
         ("four",),
-        (108, 190),
+        (108.0, 190.0),
         drums=(
             {
                 RIDE: "x... x.x. x... x.x.",
@@ -167,7 +167,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "two-beat",
         ("four",),
-        (96, 168),
+        (96.0, 168.0),
         drums=(
             {KICK: "x... .... x... ....", SNARE: ".... x... .... x.o.", CLOSED_HAT: "x... x... x... x..."},
             {KICK: "X... .... X... ....", SNARE: "..o. x.oo ..o. x.oo"},
@@ -182,7 +182,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "country",
         ("four",),
-        (88, 140),
+        (88.0, 140.0),
         drums=(
             {KICK: "X... .... X... ....", SNARE: "..oo X.oo ..oo X.oo"},
             {KICK: "X... .... X... ....", RIM: ".... X... .... X...", SHAKER: "x.xo x.xo x.xo x.xo"},
@@ -196,7 +196,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "shuffle",
         ("four",),
-        (76, 128),
+        (76.0, 128.0),
         drums=(
             {KICK: "X... .... X... ..x.", SNARE: ".... X... .... X...", RIDE: "x.x. x.x. x.x. x.x."},
             {KICK: "X... ..x. X... ....", SNARE: ".... X... .... X...", CLOSED_HAT: "X.x. X.x. X.x. X.x."},
@@ -210,7 +210,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "bossa nova",
         ("four",),
-        (100, 148),
+        (100.0, 148.0),
         drums=(
             {KICK: "X..x X..x X..x X..x", RIM: "x..x ..x. ..x. .x..", CLOSED_HAT: "xoxo xoxo xoxo xoxo"},
             {KICK: "x..x x..x x..x x..x", CLAVES: "x... ..x. ..x. ....", SHAKER: "xoxo xoxo xoxo xoxo"},
@@ -224,7 +224,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "reggae",
         ("four",),
-        (68, 96),
+        (68.0, 96.0),
         drums=(
             {KICK: ".... .... X... ....", RIM: ".... .... X... ....", CLOSED_HAT: "x.xo x.xo x.xo x.xo"},
             {KICK: "X... X... X... X...", SNARE: ".... .... X... ....", CLOSED_HAT: "x.x. x.x. x.x. x.x."},
@@ -238,7 +238,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "latin",
         ("four",),
-        (90, 126),
+        (90.0, 126.0),
         drums=(
             {
                 KICK: "X... X... X... X...",
@@ -256,7 +256,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "folk",
         ("four", "three"),
-        (72, 118),
+        (72.0, 118.0),
         drums=({}, {TAMBOURINE: ".... o... .... o...", KICK: "o... .... o... ...."}),
         bass=("r--- ---- f--- ----", "r--- ---- ---- ----"),
         comping=(
@@ -272,7 +272,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "hymn",
         ("four", "three"),
-        (66, 96),
+        (66.0, 96.0),
         drums=({},),
         bass=("r--- r--- r--- r---", "r--- ---- r--- ----"),
         comping=(("X--- X--- X--- X---", (19, 20, 0)), ("x--- ---- x--- ----", (19, 16, 48))),
@@ -283,7 +283,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "waltz",
         ("three",),
-        (84, 160),
+        (84.0, 160.0),
         drums=(
             {KICK: "X... .... ....", SNARE: ".... o... o...", CLOSED_HAT: ".... x... x..."},
             {KICK: "X... .... ....", RIDE: "x... x.x. x...", PEDAL_HAT: ".... x... ...."},
@@ -301,7 +301,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "jazz waltz",
         ("three",),
-        (110, 168),
+        (110.0, 168.0),
         drums=(
             {
                 RIDE: "x... x.x. x.x.",
@@ -320,7 +320,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "rock waltz",
         ("three",),
-        (88, 140),
+        (88.0, 140.0),
         drums=(
             {KICK: "X... .... ..x.", SNARE: ".... X... X...", CLOSED_HAT: "x.x. x.x. x.x."},
             {KICK: "X... ..x. ....", SNARE: ".... .... X...", RIDE: "x.x. x.x. x.x."},
@@ -332,7 +332,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "six-eight ballad",
         ("compound",),
-        (44, 72),
+        (44.0, 72.0),
         drums=(
             {KICK: "X..... ....x.", SNARE: "...... X.....", CLOSED_HAT: "x.x.x. x.x.x."},
             {KICK: "X..... ......", RIM: "...... X.....", RIDE: "x.x.x. x.x.x."},
@@ -344,7 +344,7 @@ STYLES: tuple[Style, ...] = (
     Style(
         "jig",
         ("compound",),
-        (70, 116),
+        (70.0, 116.0),
         drums=(
             {KICK: "x..... x.....", TAMBOURINE: "x.o.x. x.o.x."},
             {KICK: "X..... ......", SNARE: "....o. X...o."},

@@ -83,16 +83,12 @@ def _overlap_add(output: np.ndarray, frames: np.ndarray, first: int) -> None:
 
 def _source(singer: Singer, controls: Controls, rng: np.random.Generator) -> np.ndarray:
     """The glottal flow's derivative, times the voicing gain, with noise while the glottis is open."""
-    frames = len(controls.pitch)
-    samples = frames * HOP
-    at = np.arange(samples, dtype=np.float32) / HOP
-    grid = np.arange(frames, dtype=np.float32)
-    hertz = 440.0 * 2 ** ((np.interp(at, grid, controls.pitch) - 69) / 12)
-    phase = np.cumsum(hertz / SAMPLE_RATE)
+    fundamental = _hertz(controls.pitch)
+    phase = np.cumsum(_to_samples(fundamental) / SAMPLE_RATE, dtype=np.float64)
     phase -= np.floor(phase)
 
     tables, edges = _wavetables(singer.open_quotient)
-    row = np.searchsorted(edges, hertz)
+    row = np.repeat(np.searchsorted(edges, fundamental).astype(np.int32), HOP)
     position = phase * _TABLE
     below = position.astype(np.int32)
     weight = (position - below).astype(np.float32)
@@ -100,11 +96,22 @@ def _source(singer: Singer, controls: Controls, rng: np.random.Generator) -> np.
     index = row * (_TABLE + 1) + below
     wave = flat[index] * (1 - weight) + flat[index + 1] * weight
 
-    voicing = np.interp(at, grid, controls.voicing).astype(np.float32)
-    aspiration = np.interp(at, grid, controls.aspiration).astype(np.float32)
-    hiss = np.diff(rng.standard_normal(samples + 1, dtype=np.float32))
+    hiss = np.diff(rng.standard_normal(len(phase) + 1, dtype=np.float32))
     opening = 0.4 + 0.6 * np.sin(np.pi * phase.astype(np.float32)) ** 2
-    return wave * voicing + hiss * opening * aspiration
+    return wave * _to_samples(controls.voicing) + hiss * opening * _to_samples(controls.aspiration)
+
+
+def _hertz(pitch: np.ndarray) -> np.ndarray:
+    """MIDI numbers -> Hz."""
+    return 440.0 * 2 ** ((pitch - 69) / 12)
+
+
+def _to_samples(curve: Float[np.ndarray, " frames"]) -> Float32[np.ndarray, " samples"]:
+    """A curve of frames, at every sample: straight lines from each frame to the next."""
+    here = curve.astype(np.float32)
+    step = np.diff(here, append=here[-1])
+    ramp = np.arange(HOP, dtype=np.float32) / HOP
+    return (here[:, None] + step[:, None] * ramp).reshape(-1)
 
 
 def _wavetables(
@@ -159,7 +166,7 @@ def _fixed_response(singer: Singer) -> np.ndarray:
 def _response(singer: Singer, controls: Controls, at: np.ndarray) -> np.ndarray:
     """The moving part of the tract, and the source's tilt, for the frames `at`: (frames, bins)."""
     frequency = _frequencies()[None, :]
-    fundamental = 440.0 * 2 ** ((controls.pitch[at] - 69) / 12)
+    fundamental = _hertz(controls.pitch[at])
     centres = controls.formants[at] * singer.tract
     centres[:, 0] = np.maximum(centres[:, 0], 1.02 * fundamental)  # sopranos open the jaw (Sundberg, ch. 5)
     centres[:, 1] = np.maximum(centres[:, 1], centres[:, 0] + 250)

@@ -1,0 +1,67 @@
+"""The job as a user runs it, on a small archive with one broken score."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+from samuel.rendering.song import ANNOTATIONS, STEMS
+from tests.rendering.scores import write_lead_sheet, write_midi
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "render_songs.py"
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    from jobs.render_songs import main
+
+    app = typer.Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_help_teaches_without_starting_ray() -> None:
+    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
+    for word in ("--scores", "--out", "--soundfont", "MELODY", "true stems", "failures.jsonl"):
+        assert word in done.stdout
+    assert "Started a local Ray" not in done.stdout + done.stderr
+
+
+def test_an_archive_becomes_a_stems_folder_and_a_rerun_skips_it(local_ray: None, tmp_path: Path) -> None:
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    write_midi(scores / "march.mid")
+    write_lead_sheet(scores / "waltz.musicxml")
+    (scores / "broken.mid").write_bytes(b"?")
+    with tarfile.open(tmp_path / "tunes.tar.xz", "w:xz") as archive:
+        archive.add(scores, arcname=".")
+    out = tmp_path / "stems"
+    arguments = ("--scores", tmp_path / "tunes.tar.xz", "--out", out, "--min-seconds", 5, "--max-seconds", 8)
+
+    code, output = run(*arguments)
+    assert code == 0
+    assert "2 songs in" in output
+    songs = sorted(path.name.rsplit("-", 1)[0] for path in out.iterdir() if path.is_dir())
+    assert songs == ["tunes-march", "tunes-waltz"]
+    for song in (path for path in out.iterdir() if path.is_dir()):
+        assert {path.name for path in song.iterdir()} == {ANNOTATIONS, *(f"{name}.flac" for name in STEMS)}
+    [failure] = [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
+    assert failure["song_id"].startswith("tunes-broken")
+    assert "not readable as MIDI" in failure["error"]
+
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.flac")}
+    code, output = run(*arguments)
+    assert (code, "3 scores, 2 of them rendered before" in output) == (0, True)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.flac")} == written
+
+
+def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
+    code, output = run("--scores", tmp_path / "absent", "--out", tmp_path / "out")
+    assert code == 2
+    assert "does not exist" in output
