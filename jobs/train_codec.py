@@ -15,7 +15,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the run: features, checkpoint and the trained codec.")],
     steps: Annotated[
         int, typer.Option(help="Steps of the residual networks; 0 leaves the closed form.")
-    ] = 6000,
+    ] = 2600,
     max_seconds: Annotated[float, typer.Option(help="Of a longer song, the middle part.")] = 90.0,
     seed: Annotated[int, typer.Option(help="Draws initial weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,

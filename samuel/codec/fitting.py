@@ -15,8 +15,11 @@ from samuel.codec.corpus import Part
 from samuel.codec.mini import MiniAutoencoder
 from samuel.config import LATENT_CHANNELS
 
-# How much an error counts in the pitch, envelope and side bands when principal components are chosen.
-GROUP_WEIGHTS = (1.0, 0.5, 0.3)
+# How much an error counts when principal components are chosen: in the pitch, envelope and side bands, and by
+# a band's own spread. Exponent 0 keeps harmony best and loses the faint treble, 1 the reverse (chroma correlation
+# 0.95 and mel distance 0.43, against 0.93 and 0.36).
+GROUP_WEIGHTS = (1.0, 1.0, 0.3)
+SPREAD_EXPONENT = 0.5
 LATENT_NOISE = 0.05
 LEAST_SPREAD = 0.02  # bands that hardly ever sound must not be blown up
 
@@ -47,17 +50,25 @@ class Moments:
 
 
 @torch.no_grad()
-def fit(model: MiniAutoencoder, parts: list[Part], frames_each: int) -> float:
+def fit(model: MiniAutoencoder, parts: list[Part], frames_each: int, seed: int) -> float:
     """Set the linear maps of both sides; returns the share of the features' weighted variance explained.
 
-    Uses the first `frames_each` frames of each part.
+    Uses the middle `frames_each` frames of each part, half of them band-limited.
     """
     encoder, decoder = model.encoder, model.decoder
     sizes = encoder.features.sizes
-    pieces = [part.rows(0, min(part.frames, frames_each)) for part in parts]
+    chance = torch.Generator().manual_seed(seed)
+    pieces = []
+    for part in parts:
+        count = min(part.frames, frames_each)
+        features, fine = part.rows((part.frames - count) // 2, count)
+        keep_features, keep_fine = encoder.features.band_limit(1, chance)
+        pieces.append((features * keep_features[0], fine * keep_fine[0]))
 
     moments = sum((Moments.of(features) for features, _ in pieces[1:]), Moments.of(pieces[0][0]))
-    weights = torch.cat([torch.full((n,), w) for n, w in zip(sizes[:3], GROUP_WEIGHTS, strict=True)]).double()
+    spread = moments.covariance.diagonal().sqrt().clamp(min=LEAST_SPREAD)
+    groups = torch.cat([torch.full((n,), w) for n, w in zip(sizes[:3], GROUP_WEIGHTS, strict=True)]).double()
+    weights = groups * (spread / spread.mean()) ** -SPREAD_EXPONENT
     values, vectors = torch.linalg.eigh(weights[:, None] * moments.covariance * weights)
     kept, directions = values[-LATENT_CHANNELS:].flip(0), vectors[:, -LATENT_CHANNELS:].flip(1)
     directions = directions * directions.sum(dim=0).sign()  # an eigenvector's sign is arbitrary
@@ -65,7 +76,7 @@ def fit(model: MiniAutoencoder, parts: list[Part], frames_each: int) -> float:
     encoder.linear.weight.copy_(whiten)
     encoder.linear.bias.copy_(-whiten @ moments.mean)
     encoder.center.copy_(moments.mean)
-    encoder.spread.copy_(moments.covariance.diagonal().sqrt().clamp(min=LEAST_SPREAD))
+    encoder.spread.copy_(spread)
 
     context = model.config.context
     inputs = LATENT_CHANNELS * (2 * context + 1) + 1

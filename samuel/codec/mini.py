@@ -117,6 +117,40 @@ class Features(nn.Module):
         envelope = len(self.envelope) * (FRAME_SAMPLES // ENVELOPE_HOP)
         return len(self.pitch), envelope, len(self.side), len(self.fine) * (FRAME_SAMPLES // FINE_HOP)
 
+    def band_limit(
+        self, batch: int, chance: torch.Generator
+    ) -> tuple[Float[Tensor, "batch 1 features"], Float[Tensor, "batch 1 fine"]]:
+        """Masks for features and fine that end half of the excerpts' spectra at 14 to 20 kHz.
+
+        Songs from the web end there, by their lossy formats; songs rendered from notes do not.
+        """
+        cutoff = 14_000 + 6_000 * torch.rand(batch, 1, 1, generator=chance)
+        cutoff[torch.rand(batch, 1, 1, generator=chance) < 0.5] = SAMPLE_RATE
+        features, fine = self.centers
+        return (features < cutoff).float(), (fine < cutoff).float()
+
+    @property
+    def centers(self) -> tuple[Float[Tensor, " features"], Float[Tensor, " fine"]]:
+        """The band that each number is about: its mean frequency, in Hz."""
+
+        def of(filters: Tensor, window: int, hop: int) -> Tensor:
+            hertz = torch.arange(filters.shape[1], device=filters.device) * SAMPLE_RATE / window
+            return (filters @ hertz).repeat(FRAME_SAMPLES // hop)
+
+        features = (
+            of(self.pitch, PITCH_WINDOW, FRAME_SAMPLES),
+            of(self.envelope, ENVELOPE_WINDOW, ENVELOPE_HOP),
+            of(self.side, SIDE_WINDOW, FRAME_SAMPLES),
+        )
+        return torch.cat(features), of(self.fine, FINE_WINDOW, FINE_HOP)
+
+    @property
+    def fine_weights(self) -> Float[Tensor, " fine"]:
+        """How many mels each band of the fine spectrum is wide, with a mean of 1: what an error there counts."""
+        hertz = self.centers[1].chunk(FRAME_SAMPLES // FINE_HOP)[0]
+        (width,) = torch.gradient(torch.log1p(hertz / 700))
+        return (width / width.mean()).repeat(FRAME_SAMPLES // FINE_HOP)
+
     def targets(self, features: Tensor, fine: Tensor) -> Targets:
         _, envelope, side = features.split(self.sizes[:3], dim=-1)
         return Targets(fine, envelope, side)

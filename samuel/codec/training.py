@@ -2,7 +2,7 @@
 
 Both sides learn together from the features of short excerpts; no waveform is made. The loss is the squared
 error of the decoder's amplitudes (to the power 0.3) under latents with noise added, each band in units of
-the closed form's own error there, plus a penalty that keeps the latents' mean at 0 and variance at 1.
+the closed form's own error there and weighted by its width in mels, plus a penalty that keeps the latents' mean at 0 and variance at 1.
 
 Batches are drawn from the step's number alone, so a run that was stopped goes on as if it never was.
 """
@@ -24,8 +24,9 @@ from samuel.codec.corpus import Part, parts_in
 from samuel.codec.fitting import fit
 from samuel.codec.mini import MiniAutoencoder, MiniConfig
 
-# How much a unit of error counts: fine spectrum, envelope, side.
-LOSS_WEIGHTS = (1.0, 0.4, 0.2)
+# How much a unit of error counts beside the fine spectrum's 1.
+ENVELOPE_WEIGHT = 0.4
+SIDE_WEIGHT = 0.2
 LATENT_PENALTY = 0.1
 
 
@@ -33,14 +34,14 @@ LATENT_PENALTY = 0.1
 class TrainingConfig:
     """Learning rates fall from `rate` to 0 along a cosine, after `warmup` steps of rising."""
 
-    steps: int = 6000
-    batch: int = 24
+    steps: int = 2600
+    batch: int = 16
     frames: int = 32
     rate: float = 1e-3
     warmup: int = 100
     noise: float = 0.1  # standard deviation at the most: each excerpt draws its own
     seed: int = 0
-    fit_frames: int = 1000  # of each part, for the closed form
+    fit_frames: int = 600  # of each part, for the closed form
     save_every: int = 500
 
 
@@ -76,7 +77,7 @@ def train(
         report(f"going on from step {step}")
     else:
         step = 0
-        explained = fit(model, parts, config.fit_frames)
+        explained = fit(model, parts, config.fit_frames, config.seed)
         report(f"{len(parts)} parts; closed form explains {explained:.3f} of the features' variance")
         _save(run, model, optimizer, step, config)
     lengths = torch.tensor([part.frames for part in parts], dtype=torch.float64)
@@ -105,11 +106,16 @@ def loss_of(model: MiniAutoencoder, features: Tensor, fine: Tensor, noise: Tenso
     predicted = model.decoder.predict(latents + noise)
     wanted = model.encoder.features.targets(features, fine)
     envelope, side, fine_spread = model.decoder.spread.split(model.decoder.sizes)
-    loss = torch.zeros(())
-    for guess, truth, spread, weight in zip(
-        predicted, wanted, (fine_spread, envelope, side), LOSS_WEIGHTS, strict=True
-    ):
-        loss = loss + weight * ((guess - truth) / spread).square().mean()
+    errors = (
+        ((guess - truth) / spread).square().mean(dim=(0, 1))
+        for guess, truth, spread in zip(predicted, wanted, (fine_spread, envelope, side), strict=True)
+    )
+    fine_error, envelope_error, side_error = errors
+    loss = (
+        (fine_error * model.encoder.features.fine_weights).mean()
+        + ENVELOPE_WEIGHT * envelope_error.mean()
+        + SIDE_WEIGHT * side_error.mean()
+    )
     mean, variance = latents.mean(dim=(0, 1)), latents.var(dim=(0, 1))
     penalty = mean.square().mean() + (variance - 1).square().mean()
     return loss + LATENT_PENALTY * penalty, latents
@@ -135,9 +141,11 @@ def _step(
     gains = 2 ** (
         0.2 * torch.randn(config.batch, 1, 1, generator=chance)
     )  # 4 dB, as amplitudes to the power 0.3
+    keep_features, keep_fine = model.encoder.features.band_limit(config.batch, chance)
+    features, fine = features * gains * keep_features, fine * gains * keep_fine
     noise = torch.randn(config.batch, config.frames, 64, generator=chance)
     noise = noise * config.noise * torch.rand(config.batch, 1, 1, generator=chance)
-    loss, _ = loss_of(model, features * gains, fine * gains, noise)
+    loss, _ = loss_of(model, features, fine, noise)
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
