@@ -81,7 +81,7 @@ def main(
     from rich.markup import escape
 
     from jobs.connect import connect
-    from jobs.pipeline import build, choose_workers, fetch, shared_limiter
+    from jobs.pipeline import DOWNLOADED, build, choose_workers, fetch, shared_limiter
     from jobs.summary import print_summary
     from samuel.building import PairBuilder
     from samuel.codec import load_codec
@@ -122,9 +122,13 @@ def main(
         options = DownloadOptions(
             longest_seconds=60 * max_minutes, playlists=playlists, cookies=cookies, proxy=proxy
         )
-        fetch_row = partial(fetch, store=store, options=options, limiter=shared_limiter(requests_per_minute))
+        wanted = list(catalogue.songs[:limit])
+        fetch_row = None
+        if any(song.kind in DOWNLOADED for song in wanted):
+            limiter = shared_limiter(requests_per_minute)
+            fetch_row = partial(fetch, store=store, options=options, limiter=limiter)
         tally = build(
-            list(catalogue.songs[:limit]),
+            wanted,
             store,
             identity,
             make_builder,

@@ -128,7 +128,7 @@ def run_songs(
         for song in songs
     ]
     data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-    if fetch_row and any(song.kind in DOWNLOADED for song in songs):
+    if fetch_row:
         data = data.map(fetch_row, compute=TaskPoolStrategy(size=downloads), num_cpus=0.25)
     at_once = 1 if alone else workers.songs_at_once
     most = min(workers.count, len(songs))

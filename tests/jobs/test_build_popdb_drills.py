@@ -103,9 +103,10 @@ def pairs(out: object) -> pa.Table:
     return table.sort_by([("song_id", "ascending"), ("chunk", "ascending")]).replace_schema_metadata()
 
 
-def wait_until(true: Callable[[], object], seconds: float = 300) -> None:
+def wait_until(running: Running, true: Callable[[], object], seconds: float = 500) -> None:
     deadline = time.monotonic() + seconds
     while not true():
+        assert running.process.poll() is None, running.log.read_text()
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
 
@@ -117,7 +118,7 @@ def songs_done(out: Path) -> int:
 def test_a_killed_worker_costs_nothing(songs: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
     out = tmp_path / "out"
     running = build(songs, out)
-    wait_until(lambda: songs_done(out) >= 1 and running.workers())
+    wait_until(running, lambda: songs_done(out) >= 1 and running.workers())
     running.workers()[0].kill()
     running.wait_for_success()
     assert pairs(out).equals(undisturbed)
@@ -126,7 +127,7 @@ def test_a_killed_worker_costs_nothing(songs: Path, undisturbed: pa.Table, tmp_p
 def test_a_killed_driver_goes_on_where_it_was(songs: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
     out = tmp_path / "out"
     running = build(songs, out)
-    wait_until(lambda: songs_done(out) >= 2)
+    wait_until(running, lambda: songs_done(out) >= 2)
     running.kill_all()
     assert 2 <= songs_done(out) < SONGS
     text = build(songs, out).wait_for_success()
@@ -139,7 +140,7 @@ def test_two_kills_and_a_second_run_at_the_same_time(
 ) -> None:
     out = tmp_path / "out"
     running = build(songs, out)
-    wait_until(lambda: songs_done(out) >= 1)
+    wait_until(running, lambda: songs_done(out) >= 1)
     second = Running(["--songs", str(songs), "--out", str(out)], tmp_path / "second.log", {})
     assert second.process.wait(timeout=300) == 2
     assert "another run" in second.log.read_text()
@@ -214,7 +215,7 @@ def test_storage_that_is_cut_off_for_a_while_costs_nothing(
         except FileNotFoundError:
             return 0
 
-    wait_until(lambda: done() >= 1)
+    wait_until(running, lambda: done() >= 1)
     own_s3.server.stop(kill=True)
     restart = threading.Timer(12, own_s3.server.start)
     restart.start()
