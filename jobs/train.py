@@ -23,10 +23,12 @@ from ray.train import FailureConfig, RunConfig as RayRunConfig, ScalingConfig  #
 from ray.train.torch import TorchTrainer, get_device  # isort: skip
 
 from samuel.codec import load_codec
+from samuel.model import ModelConfig
 from samuel.popdb import Store
 from samuel.popdb.lease import Lease
 from samuel.presets import preset_named
 from samuel.storage import StorageError, absolute, as_path, check_writable, is_s3
+from samuel.training import TrainingConfig
 from samuel.training.checkpoint import RunConfig
 from samuel.training.data import load_training_data
 from samuel.training.loop import Trainer, TrainingError
@@ -43,13 +45,12 @@ class Settings:
     data: str
     out: str
     preset: str
+    model: ModelConfig
+    training: TrainingConfig
     steps: int | None
     codec: str
     memory_bytes: int | None
     threads: int | None
-    changes: dict[str, Any]
-    """Of the preset's training settings; None: unchanged."""
-    mixing: str | None
 
 
 def main(
@@ -103,14 +104,15 @@ def main(
     console = Console()
     try:
         chosen = preset_named(preset)
-        changes = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "validate_every": validate_every,
-            "seed": seed,
-        }
-        chosen.training.with_values(**changes)
+        model = dataclasses.replace(chosen.model, mixing=mixing) if mixing else chosen.model
+        training = chosen.training.with_values(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            validate_every=validate_every,
+            seed=seed,
+        )
+        Workers(count=workers).require_shareable(training.batch_size)
         identity = Store.at(data).identity()
         if identity is None:
             raise ValueError(
@@ -125,12 +127,12 @@ def main(
             data=absolute(data),
             out=absolute(out),
             preset=preset,
+            model=model,
+            training=training,
             steps=steps,
             codec=codec,
             memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
             threads=None if scaling.use_gpu else int(scaling.num_cpus_per_worker),
-            changes=changes,
-            mixing=mixing,
         )
         with Lease(settings.out):
             train(settings, scaling, console)
@@ -204,14 +206,8 @@ def train_worker(given: dict[str, Any]) -> None:
     workers = Workers(context.get_world_rank(), context.get_world_size())
     try:
         data = load_training_data(settings.data, settings.memory_bytes)
-        preset = preset_named(settings.preset)
-        model = dataclasses.replace(preset.model, mixing=settings.mixing) if settings.mixing else preset.model
         config = RunConfig(
-            preset=settings.preset,
-            model=model,
-            training=preset.training.with_values(**settings.changes),
-            codec=data.identity.codec,
-            data=data.fingerprint,
+            settings.preset, settings.model, settings.training, data.identity.codec, data.fingerprint
         )
         device = get_device()
         assert isinstance(device, torch.device)

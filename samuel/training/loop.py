@@ -75,11 +75,7 @@ class Trainer:
         self.config, self.training = config, config.training
         self.run, self.device = absolute(run), device
         self.workers, self.watch, self.decode = workers or Workers(), watch or Silence(), decode
-        if self.training.batch_size % self.workers.count:
-            raise ValueError(
-                f"expected a batch size that {self.workers.count} workers can share, got "
-                f"{self.training.batch_size}; change --batch-size or --workers"
-            )
+        self.workers.require_shareable(self.training.batch_size)
         self.batches = Batches(data, self.training.batch_size, self.training.seed, device)
         self.total = self.training.epochs * self.batches.steps_per_epoch
         self.statistics = data.statistics.to(device)

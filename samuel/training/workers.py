@@ -18,6 +18,14 @@ class Workers:
     def leads(self) -> bool:
         return self.rank == 0
 
+    def require_shareable(self, batch_size: int) -> None:
+        """Raise ValueError where a batch has no equal parts for all workers."""
+        if batch_size % self.count:
+            raise ValueError(
+                f"expected a batch size that {self.count} workers can share, got {batch_size}; "
+                f"change --batch-size or --workers"
+            )
+
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model, its gradients averaged over all workers in backward."""
         if self.count == 1:

@@ -1,0 +1,129 @@
+"""jobs/train.py on a small real Ray: one worker, two workers, S3, and what it refuses."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner, Result
+
+from jobs.connect import Cluster
+from jobs.train import choose_scaling, main
+from jobs.training_board import Board, State, clock
+from samuel.presets import PRESETS
+from samuel.storage import as_path, read_bytes
+from samuel.training import load_for_generation
+from samuel.training.checkpoint import RunConfig
+from samuel.training.data import load_training_data
+from samuel.training.loop import Trainer
+from tests.s3 import S3Location
+from tests.training.popdbs import make_popdb
+
+pytestmark = pytest.mark.timeout(900)
+
+SHORT = ("--preset", "tiny", "--device", "cpu", "--epochs", "4", "--batch-size", "2", "--validate-every", "6")
+"""Of three songs of two pairs: 12 steps."""
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(main)
+
+
+def train(data: str, out: Path | str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--data", data, "--out", str(out), *SHORT, *arguments])
+
+
+def losses(run: Path | str) -> dict[tuple[str, int], float]:
+    rows = csv.DictReader(read_bytes(as_path(run) / "curves.csv").decode().splitlines())
+    return {(row["kind"], int(row["step"])): float(row["loss"]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def popdb(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_popdb(tmp_path_factory.mktemp("popdb"))
+
+
+@pytest.fixture(scope="module")
+def plain(popdb: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run in plain torch, without Ray."""
+    run = tmp_path_factory.mktemp("plain")
+    data = load_training_data(popdb)
+    training = PRESETS["tiny"].training.with_values(epochs=4, batch_size=2, validate_every=6)
+    config = RunConfig("tiny", PRESETS["tiny"].model, training, data.identity.codec, data.fingerprint)
+    Trainer(config, data, run, torch.device("cpu")).train()
+    return run
+
+
+def test_one_worker_stopped_and_called_again(
+    local_ray: None, popdb: str, plain: Path, tmp_path: Path
+) -> None:
+    stopped = train(popdb, tmp_path, "--steps", "8")
+    assert stopped.exit_code == 0, stopped.output
+    assert "stopped at step 8 of 12" in stopped.output
+    finished = train(popdb, tmp_path)
+    assert "finished at step 12 of 12" in finished.output, finished.output
+    found = losses(tmp_path)
+    assert {key: loss for key, loss in found.items() if key != ("validation", 8)} == pytest.approx(
+        losses(plain)
+    )
+    assert load_for_generation(tmp_path).config.preset == "tiny"
+
+    other = train(popdb, tmp_path, "--learning-rate", "0.1")
+    assert other.exit_code == 1
+    assert "training.learning_rate: 0.002 there, 0.1 asked for" in other.output
+
+
+def test_two_workers_on_s3_learn_what_one_does(local_ray: None, plain: Path, s3: S3Location) -> None:
+    """The shared batch has the same samples and noise, so the losses differ by rounding alone."""
+    popdb = make_popdb(f"{s3.url}/popdb")
+    result = train(popdb, f"{s3.url}/run", "--workers", "2")
+    assert "finished at step 12 of 12" in result.output, result.output
+    assert losses(f"{s3.url}/run") == pytest.approx(losses(plain), rel=1e-3)
+    assert load_for_generation(f"{s3.url}/run").codec.startswith("mini@")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--device", "cuda"), "1 workers need 1 GPUs, the cluster has 0"),
+        (("--workers", "9"), "9 workers need 9 cores"),
+        (("--preset", "huge"), "expected a preset of ['paper', 'tiny'], got 'huge'"),
+        (("--batch-size", "3", "--workers", "2"), "expected a batch size that 2 workers can share, got 3"),
+        (("--codec", "mini"), "mini@0123456789ab made the latents"),
+        (("--mixing", "both"), "expected mixing to be one of ['equation', 'prose'], got 'both'"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    local_ray: None, popdb: str, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    result = train(popdb, tmp_path, *arguments)
+    assert result.exit_code == 1
+    assert says in result.output.replace("\n", " ")
+
+
+def test_no_popdb_is_told(local_ray: None, tmp_path: Path) -> None:
+    result = train(str(tmp_path / "nothing"), tmp_path / "run")
+    assert result.exit_code == 1
+    assert "Build one with jobs/build_popdb.py" in result.output
+
+
+def test_gpus_are_taken_where_there_are_some() -> None:
+    on_gpus = choose_scaling(Cluster(cpus=16, gpus=4, nodes=1), 4, "auto")
+    assert (on_gpus.num_workers, on_gpus.use_gpu) == (4, True)
+    on_cpu = choose_scaling(Cluster(cpus=16, gpus=0, nodes=1), 2, "auto")
+    assert (on_cpu.use_gpu, on_cpu.num_cpus_per_worker) == (False, 8)
+    with pytest.raises(ValueError, match="tpu"):
+        choose_scaling(Cluster(cpus=16, gpus=0, nodes=1), 2, "tpu")
+
+
+def test_a_board_keeps_what_was_last_said() -> None:
+    board = Board()
+    board.begin(17, 100)
+    board.trained(30, 90, {"loss": 0.5, "steps_per_second": 2.0})
+    board.validated(30, {"loss": 0.25})
+    assert board.state().line() == "loss 0.5000, 2.00 steps/s, 0:00:30 left, validation 0.2500"
+    board.fail("first")
+    board.fail("second")
+    assert board.outcome().error == "first"
+    assert clock(State().seconds_left) == "-"
+    assert clock(3 * 3600 + 62) == "3:01:02"
