@@ -63,7 +63,7 @@ class Codec:
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
-        """Audio, float32, samples = 2048 frames, on the codec's device. Peaks may exceed 1 a little."""
+        """Audio, float32, samples = 2048 frames, on the codec's device."""
         if latents.shape[-1] == 0:
             raise ValueError("expected latents to decode, received 0 frames")
         reach = self.decoder_reach if latents.shape[-1] > self.piece_frames else 0

@@ -47,7 +47,7 @@ def folder(tmp_path, network) -> Path:
 
 @pytest.fixture(scope="module")
 def audio():
-    return 0.2 * torch.randn(2, 2, 70 * FRAME + 100, generator=torch.Generator().manual_seed(1))
+    return 0.2 * torch.randn(2, 2, 52 * FRAME + 100, generator=torch.Generator().manual_seed(1))
 
 
 def test_latents_are_the_mean_of_the_bottleneck(folder, network, audio):
@@ -75,7 +75,7 @@ def test_pieces_equal_the_whole(network, audio):
     def codec(piece_frames):
         return Codec(lambda x: encode_mean(network, x), network.decode, "oobleck", "cpu", None, piece_frames)
 
-    whole, pieces = codec(1000), codec(40)
+    whole, pieces = codec(1000), codec(36)
     latents = whole.encode(audio)
     torch.testing.assert_close(pieces.encode(audio), latents, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(pieces.decode(latents), whole.decode(latents), rtol=1e-4, atol=1e-5)
@@ -146,7 +146,7 @@ def test_diffusers_names_are_the_same_network(tmp_path, audio):
     assert config["model"]["downsampling_ratio"] == FRAME
     theirs.save_pretrained(tmp_path)
     codec = load_codec(tmp_path)
-    clip = audio[..., : 4 * FRAME]
+    clip = audio[:1, :, : 2 * FRAME]
     with torch.no_grad():
         expected = theirs.encode(clip).latent_dist.mean
         torch.testing.assert_close(codec.encode(clip), expected, rtol=1e-4, atol=1e-5)
