@@ -108,12 +108,11 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self.stop.wait(0.5):
             total = 0.0
-            for process in psutil.process_iter(["name", "cmdline"]):
-                if "Build" in " ".join(process.info["cmdline"] or []):
-                    try:
-                        total = max(total, process.memory_full_info().pss / 2**20)
-                    except psutil.Error:
-                        continue
+            for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().pss / 2**20
+                except psutil.Error:
+                    continue
             self.peak = max(self.peak, total)
 
 
@@ -144,14 +143,20 @@ def bare_loop(songs: list[Song], codec: str, separator: str) -> tuple[float, flo
 def whole_job(
     songs: list[Song], codec: str, separator: str, root: Path, workers: Workers
 ) -> tuple[Tally, float, float]:
-    """The tally of a build from nothing, its seconds, and the peak memory of its largest worker in MiB."""
+    """The tally of a build from nothing, its seconds, and the peak memory of all its processes in MiB."""
     from samuel.codec import load_codec
     from samuel.separation import load_separator
 
     store = Store.at(root)
     identity = Identity(load_codec(codec, "cpu").identity, load_separator(separator, "cpu").identity)
     make = partial(
-        PairBuilder, store, codec=codec, separator=separator, device=workers.device, threads=workers.threads
+        PairBuilder,
+        store,
+        codec=codec,
+        separator=separator,
+        identity=identity,
+        device=workers.device,
+        threads=workers.threads,
     )
     start = time.perf_counter()
     with PeakMemory() as memory:
@@ -215,7 +220,7 @@ def main(
             for stage, speed in stages.items()
             if stage != "chunk"
         ),
-        f"| peak memory of a worker, {len(few)} songs / {len(many)} songs | {few_memory:.0f} / {many_memory:.0f} MiB |",
+        f"| peak memory of all processes, {len(few)} songs / {len(many)} songs | {few_memory:.0f} / {many_memory:.0f} MiB |",
         *(
             f"| {number} simulated GPU workers, {simulated_seconds:g} s a song: share of time busy | {share:.1%} |"
             for number, share in scaling.items()

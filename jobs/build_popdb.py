@@ -17,6 +17,12 @@ def default_out() -> str:
     return f"{os.environ.get(STORAGE_ROOT) or Path.home() / 'samuel'}/popdb"
 
 
+def from_anywhere(name: str) -> str:
+    """A name of weights as it is; a path to weights absolute, since workers run in other folders."""
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
 @app.command()
 def main(
     songs: Annotated[
@@ -81,15 +87,15 @@ def main(
     from rich.markup import escape
 
     from jobs.connect import connect
-    from jobs.pipeline import DOWNLOADED, build, choose_workers, fetch, shared_limiter
+    from jobs.pipeline import build, choose_workers, fetch, shared_limiter
     from jobs.summary import print_summary
-    from samuel.building import PairBuilder
+    from samuel.building import DOWNLOADED, PairBuilder
     from samuel.codec import load_codec
     from samuel.download import DownloadOptions
     from samuel.popdb import Identity, Store
     from samuel.separation import load_separator
     from samuel.songs import DEMO_SONGS, read_catalogue
-    from samuel.storage import check_writable, is_s3
+    from samuel.storage import absolute, check_writable, is_s3, read_bytes
 
     console = Console(soft_wrap=True, highlight=False)
     try:
@@ -106,19 +112,25 @@ def main(
             console.print(f"[yellow]{escape(store.root)} must lie on a file system that all nodes share[/]")
         chosen = choose_workers(cluster, device, workers)
         with console.status("loading the separator and the codec"):
-            loaded = load_separator(separator, "cpu")
-            identity = Identity(load_codec(codec, "cpu").identity, loaded.identity)
+            codec, separator = from_anywhere(codec), from_anywhere(separator)
+            chosen_separator = load_separator(separator, "cpu")
+            separator = chosen_separator.name  # not auto: another machine might choose otherwise
+            identity = Identity(load_codec(codec, "cpu").identity, chosen_separator.identity)
+            del chosen_separator
         console.print(f"separator {identity.separator}, codec {identity.codec}")
         make_builder = partial(
             PairBuilder,
             store,
             codec=codec,
-            separator=loaded.name,  # not auto: another machine might choose otherwise
+            separator=separator,
             identity=identity,
             device=chosen.device,
             threads=chosen.threads,
             max_seconds=60 * max_minutes,
         )
+        if cookies:
+            cookies = absolute(cookies)
+            read_bytes(cookies)  # an error here, not one for each song
         options = DownloadOptions(
             longest_seconds=60 * max_minutes, playlists=playlists, cookies=cookies, proxy=proxy
         )
@@ -138,7 +150,10 @@ def main(
             retry_failed=retry_failed,
             console=console,
         )
-    except ValueError as error:  # what the user can mend; anything else is a defect and rises
+    except (
+        ValueError,
+        FileNotFoundError,
+    ) as error:  # what the user can mend; anything else is a defect and rises
         console.print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(2) from error
     except KeyboardInterrupt:

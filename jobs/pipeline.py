@@ -11,24 +11,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from jobs.connect import Cluster
 from jobs.summary import Progress, Tally
-from samuel.building import Report
+from samuel.building import DOWNLOADED, Report
 from samuel.download import DownloadOptions, RateLimiter, download
+from samuel.download_errors import DownloadError
 from samuel.popdb import Identity, Store
 from samuel.popdb.failures import failure_of
 from samuel.popdb.lease import Lease
+from samuel.popdb.store import Contents
 from samuel.songs import Song
 from samuel.storage import StorageError
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 
-DOWNLOADED = ("query", "url")
-"""Kinds of songs that are fetched first; the others are read where they are."""
-
-DIED = "its worker process died on it, also when it ran alone: out of memory, or a crash in a decoder"
+DIED = "its worker process ended without a word, also when the song ran alone: out of memory, or a crash"
 
 GPU_SONGS_AT_ONCE = 3
 """Songs in one GPU worker: one on the models, one being decoded, one being written."""
@@ -59,28 +59,47 @@ def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
     if device == "auto":
         device = "cuda" if cluster.gpus else "cpu"
     if device == "cuda":
-        return Workers(count or max(1, cluster.gpus), "cuda", None, GPU_SONGS_AT_ONCE)
+        if not count and not cluster.gpus:
+            raise ValueError(
+                "the cluster has no GPU now; say how many workers to ask its autoscaler for, with --workers, "
+                "or use --device cpu"
+            )
+        return Workers(count or cluster.gpus, "cuda", None, GPU_SONGS_AT_ONCE)
     if device != "cpu":
         raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
-    return Workers(count or cluster.cpus, "cpu", 1)
+    return Workers(count or max(1, cluster.cpus), "cpu", 1)
 
 
 class Build:
     """A model worker as Ray Data runs it: a row with a song in, a row with its report out."""
 
     def __init__(self, make_builder: Callable[[], Callable[[Song, str | None, int], Report]]) -> None:
-        self.builder = make_builder()
+        self.builder: Callable[[Song, str | None, int], Report] | None = None
+        self.error = ""
+        try:
+            self.builder = make_builder()
+        except Exception as error:  # weights that only this machine lacks, say: told by the first song
+            self.error = f"a worker could not start: {error}"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if row["error"]:
-            failed = {"failed_stage": "download", "error": row["error"], "stop": row["stop"]}
-            return asdict(Report(row["song_id"], row["title"], **failed))
-        return asdict(self.builder(song_of(row), row["audio"] or None, row["attempts"]))
+        report = Report(
+            row["song_id"], row["title"], failed_stage="download", error=row["error"], stop=row["stop"]
+        )
+        if self.builder is None:
+            report.error, report.stop = self.error, True
+        elif not report.error:
+            try:
+                report = self.builder(song_of(row), row["audio"] or None, row["attempts"])
+            except StorageError as error:  # not even the failure could be written
+                report.error, report.stop = str(error), True
+        report.stage_seconds["download"] = row["download_seconds"]
+        return asdict(report)
 
 
 def shared_limiter(requests_per_minute: float) -> Any:
     """One rate limit for the downloads of a whole cluster: an actor."""
-    return ray.remote(num_cpus=0)(RateLimiter).remote(requests_per_minute)
+    limiter = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(RateLimiter)  # outlives its node
+    return limiter.remote(requests_per_minute)
 
 
 def fetch(row: dict[str, Any], store: Store, options: DownloadOptions, limiter: Any) -> dict[str, Any]:
@@ -88,15 +107,18 @@ def fetch(row: dict[str, Any], store: Store, options: DownloadOptions, limiter: 
     song = song_of(row)
     if song.kind not in DOWNLOADED:
         return row
+    start = time.perf_counter()
     try:
         fetched = download(song, store.audio, options, lambda: time.sleep(ray.get(limiter.reserve.remote())))
+        return row | {"audio": str(fetched.path), "download_seconds": time.perf_counter() - start}
     except StorageError as error:  # of the audio store: no fault of the song
         return row | {"error": str(error), "stop": True}
-    except ValueError as error:  # becomes the song's failure
-        attempts = row["attempts"] + getattr(error, "tries", 1)
-        store.write_failure(failure_of(song, "download", str(error), attempts))
-        return row | {"error": str(error)}
-    return row | {"audio": str(fetched.path)}
+    except DownloadError as error:
+        message, tries = f"{error.reason}: {error}", error.tries
+    except Exception as error:  # one bad song never stops a run; it becomes a failure with its reason
+        message, tries = f"{type(error).__name__}: {error}", 1
+    store.write_failure(failure_of(song, "download", message, row["attempts"] + tries))
+    return row | {"error": message}
 
 
 def song_of(row: dict[str, Any]) -> Song:
@@ -123,10 +145,9 @@ def run_songs(
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
     context.target_max_block_size = None
-    rows = [
-        asdict(song) | {"audio": "", "error": "", "stop": False, "attempts": attempts.get(song.song_id, 0)}
-        for song in songs
-    ]
+    context.execution_no_progress_timeout_s = -1  # a long song on a slow model is no stall
+    empty = {"audio": "", "error": "", "stop": False, "download_seconds": 0.0}
+    rows = [asdict(song) | empty | {"attempts": attempts.get(song.song_id, 0)} for song in songs]
     data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     if fetch_row:
         data = data.map(fetch_row, compute=TaskPoolStrategy(size=downloads), num_cpus=0.25)
@@ -154,10 +175,18 @@ def run_songs(
     yield from data.iter_rows()
 
 
-def merge(store: Store) -> None:
-    """Merge the songs that wait into shards, one task a shard."""
-    write_shard = ray.remote(num_cpus=0.25)(Store.write_shard)
-    ray.get([write_shard.remote(store, shard) for shard in store.plan_merge(store.contents().song_ids)])
+def merge(store: Store) -> Contents:
+    """Merge the songs that wait into shards, one task a shard; what the shards hold then."""
+    contents = store.contents()
+    shards = store.plan_merge(contents.sources)
+    write_shard = ray.remote(num_cpus=1)(Store.write_shard)
+    try:
+        ray.get([write_shard.remote(store, shard) for shard in shards])
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ValueError | OSError):
+            raise StorageError(f"cannot merge songs into shards: {error.cause}") from error
+        raise
+    return store.contents() if shards else contents
 
 
 def build(
@@ -173,44 +202,57 @@ def build(
     console: Console | None = None,
 ) -> Tally:
     """Build what is missing of `songs` in the POPDB at `store`. The job, without its command line."""
+    console = console or Console(quiet=True)
     tally = Tally(catalogue=len(songs))
-    with Lease(store.root):
+    with Lease(store.root) as lease:
         store.claim(identity)
-        merge(store)
-        done = store.contents().song_ids
+        store.remove_leftovers()
+        present = merge(store).sources
+        warn_of_namesakes(songs, present, console)
         failed = store.read_failures()
-        skipped = frozenset() if retry_failed else frozenset(failed)
-        pending = [song for song in songs if song.song_id not in done | skipped]
+        skipped = present.keys() if retry_failed else present.keys() | failed.keys()
+        pending = [song for song in songs if song.song_id not in skipped]
         tally.present = len(songs) - len(pending)
         attempts = {song_id: failure.attempts for song_id, failure in failed.items()}
-        with Progress(len(pending), console) as progress:
+        with Progress(tally, len(pending), console) as progress:
             for alone in (False, True):
-                if pending:
-                    run = run_songs(
-                        pending, attempts, make_builder, fetch_row, downloads, workers, alone=alone
-                    )
-                    for report in run:
-                        if report["stop"]:
-                            raise StorageError(report["error"])
-                        progress.add(report)
-                        tally.add(report)
-                    pending = [song for song in pending if song.song_id not in tally.reported]
+                if not pending:
+                    break
+                run = run_songs(pending, attempts, make_builder, fetch_row, downloads, workers, alone=alone)
+                for report in run:
+                    lease.require()
+                    if report["stop"]:
+                        raise ValueError(report["error"])
+                    progress.add(report)
+                pending = [song for song in pending if song.song_id not in tally.reported]
         for song in pending:
-            tries = attempts.get(song.song_id, 0) + 1
-            store.write_failure(failure_of(song, "worker", DIED, tries))
+            store.write_failure(failure_of(song, "worker", DIED, attempts.get(song.song_id, 0) + 1))
             tally.add(asdict(Report(song.song_id, song.title, failed_stage="worker", error=DIED)))
+        lost = tally.succeeded - store.waiting_song_ids()
+        if lost:
+            raise StorageError(
+                f"{len(lost)} songs were built but are not at {store.root}: is it a folder that only one machine "
+                f"sees, on a cluster of several? Use an s3:// prefix or a shared file system for --out"
+            )
         built = {song.source for song in songs if song.song_id in tally.succeeded}
         for failure in store.read_failures().values():
             if failure.source in built:  # a file that was mended has another size, and so another id
                 store.clear_failure(failure.song_id)
-        merge(store)
+        lease.require()
+        contents = merge(store)
         store.write_failures_table()
-        contents = store.contents()
-        lost = tally.succeeded - contents.song_ids
-        if lost:
-            raise StorageError(
-                f"{len(lost)} songs were built but are not at {store.root}: is it a folder that only this machine "
-                f"sees, on a cluster of several? Use an s3:// prefix or a shared file system for --out"
-            )
-        tally.database_songs, tally.database_pairs = len(contents.song_ids), contents.pairs
+        tally.database_songs, tally.database_pairs = len(contents.sources), contents.pairs
+        tally.database_failures = len(store.read_failures())
     return tally
+
+
+def warn_of_namesakes(songs: list[Song], present: dict[str, str], console: Console) -> None:
+    """A file's id is its path below the given folder and its size: tell where that may mean two songs."""
+    doubtful = [song for song in songs if present.get(song.song_id, song.source) != song.source]
+    if doubtful:
+        first = doubtful[0]
+        console.print(
+            f"[yellow]{len(doubtful)} songs count as built, from another place with the same name and size: "
+            f"{escape(first.source)} from {escape(present[first.song_id])}. If they are other songs, give "
+            f"the folder above them as --songs, or another --out[/]"
+        )

@@ -1,5 +1,6 @@
 """What a person sees of a build: a progress line while it runs, a summary when it is done."""
 
+import shlex
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,6 +13,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from samuel.config import CHUNK_SECONDS
+
+MOST_REASONS = 20
 
 LINE_EVERY_SECONDS = 10.0
 """Where the output is no terminal (a submitted job's log), a line of progress at most this often."""
@@ -34,6 +37,7 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
     database_songs: int = 0
     database_pairs: int = 0
+    database_failures: int = 0
 
     def add(self, report: dict[str, Any]) -> None:
         """Count the report of one song."""
@@ -51,13 +55,18 @@ class Tally:
     def reported(self) -> set[str]:
         return self.succeeded | self.failures.keys()
 
+    @property
+    def reports(self) -> int:
+        return len(self.succeeded) + len(self.failures)
+
 
 class Progress:
     """A bar in a terminal, a line now and then elsewhere. Use as a context; `add` each report."""
 
-    def __init__(self, songs: int, console: Console | None) -> None:
-        self.tally = Tally(catalogue=songs)
-        self.console = console or Console(quiet=True)
+    def __init__(self, tally: Tally, songs: int, console: Console) -> None:
+        self.tally = tally
+        self.songs = songs
+        self.console = console
         self.bar = Bar(
             TextColumn("songs"),
             BarColumn(),
@@ -93,10 +102,10 @@ class Progress:
         state = (
             f"{self.tally.pairs} pairs, {self.tally.seconds / 3600:.2f} h of audio, {speed:.1f} x real time"
         )
-        self.bar.update(self.task, completed=len(self.tally.reported), state=state)
+        self.bar.update(self.task, completed=self.tally.reports, state=state)
         if self.bar.disable and time.monotonic() - self.last_line > LINE_EVERY_SECONDS:
             self.last_line = time.monotonic()
-            self.console.print(f"{len(self.tally.reported)} of {self.tally.catalogue} songs, {state}")
+            self.console.print(f"{self.tally.reports} of {self.songs} songs, {state}")
 
 
 def print_summary(tally: Tally, duplicates: int, root: str, workers: int, console: Console) -> None:
@@ -118,7 +127,7 @@ def print_summary(tally: Tally, duplicates: int, root: str, workers: int, consol
             "stage", "seconds", "x real time", title="Stages, over all workers", title_justify="left"
         )
         for stage, seconds in tally.stage_seconds.items():
-            if stage != "chunk":
+            if stage != "chunk" and seconds:
                 stages.add_row(stage, f"{seconds:.1f}", f"{tally.seconds / max(seconds, 1e-9):.1f}")
         console.print(stages)
     if tally.failures:
@@ -127,17 +136,20 @@ def print_summary(tally: Tally, duplicates: int, root: str, workers: int, consol
     console.print(
         f"POPDB: {tally.database_songs} songs, {tally.database_pairs} pairs, {hours:.2f} h at\n  {escape(root)}"
     )
-    if tally.failures:
-        console.print("Failed songs are in failures.parquet beside it; --retry-failed tries them again.")
+    if tally.database_failures:
+        console.print(
+            f"{tally.database_failures} failed songs are in failures.parquet there; --retry-failed tries them again"
+        )
     if tally.database_pairs:
-        console.print(f"Next: python jobs/train.py --data {escape(root)} --out RUN")
+        console.print(f"Next: python jobs/train.py --data {escape(shlex.quote(root))} --out RUN")
 
 
 def _failures_by_reason(tally: Tally) -> Table:
     table = Table("songs", "stage", "reason", "for example", title="Failures", title_justify="left")
     by_reason: dict[tuple[str, str], list[str]] = {}
     for title, stage, error in tally.failures.values():
-        by_reason.setdefault((stage, error.split(":")[0]), []).append(title)
-    for (stage, reason), titles in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        by_reason.setdefault((stage, error.split(":")[0][:60]), []).append(title)
+    ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    for (stage, reason), titles in ordered[:MOST_REASONS]:
         table.add_row(str(len(titles)), stage, escape(reason), escape(titles[0]))
     return table

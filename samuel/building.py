@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from samuel.audio import AudioError, decode, is_silent
+from samuel.audio import SILENCE_DBFS, AudioError, decode, is_silent
 from samuel.codec import Codec, load_codec
 from samuel.config import CHUNK_FRAMES, CHUNK_SAMPLES, CHUNK_SECONDS, SAMPLE_RATE
 from samuel.popdb import Identity, Store
@@ -26,12 +26,15 @@ from samuel.popdb.schema import Latents, pairs_table
 from samuel.separation import Separator, Stems, load_separator, split_stems
 from samuel.separation.activity import vocal_activity
 from samuel.songs import Song, stem_files
-from samuel.storage import StorageError, is_s3, read_bytes, size_of
+from samuel.storage import StorageError, delete, is_s3, read_bytes, size_of
+
+DOWNLOADED = ("query", "url")
+"""Kinds of songs that are fetched first; the others are read where they are."""
 
 MAX_FILE_BYTES = 2**31
 """Of a file on S3: 15 minutes of 32-bit stereo at 192 kHz have 1.4 GB."""
 
-STAGES = ("decode", "chunk", "separate", "encode", "write")
+STAGES = ("download", "decode", "chunk", "separate", "encode", "write")
 
 
 @dataclass
@@ -97,9 +100,12 @@ class PairBuilder:
                 report.error, report.stop = str(error), True
             else:
                 self._fail(song, report, str(error), attempts)
+        except ValueError as error:
+            self._fail(song, report, str(error) or type(error).__name__, attempts)
         except Exception as error:  # one bad song never stops a run; it becomes a failure with its reason
-            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            self._fail(song, report, reason, attempts)
+            self._fail(song, report, f"{type(error).__name__}: {error}", attempts)
+        if report.failed_stage == "decode" and song.kind in DOWNLOADED and audio:
+            delete(audio)  # what was fetched is no song; a further try fetches it again
         return report
 
     def _fail(self, song: Song, report: Report, reason: str, attempts: int) -> None:
@@ -112,7 +118,7 @@ class PairBuilder:
             mix = self._decode(audio) if stems is None else stems.vocals + stems.accompaniment
             report.seconds = mix.shape[-1] / SAMPLE_RATE
             if is_silent(mix):
-                raise AudioError("the song is silent: no sample is louder than -60 dBFS; check the file")
+                raise AudioError(f"silent: all in all below {SILENCE_DBFS:g} dBFS; check the file")
         with report.stage("chunk"):
             count = mix.shape[-1] // CHUNK_SAMPLES
             if not count:
@@ -124,9 +130,7 @@ class PairBuilder:
             with report.stage("separate"):
                 stems = stems or split_stems(self.separator, mix)
             with report.stage("encode"):
-                vocals, accompaniment = (
-                    self._encode(stem, count) for stem in (stems.vocals, stems.accompaniment)
-                )
+                vocals, accompaniment = self._encode(stems, count)
         with report.stage("write"):
             active = vocal_activity(stems.vocals).float()[: count * CHUNK_FRAMES]
             activity = active.reshape(count, CHUNK_FRAMES).mean(dim=1).tolist()
@@ -161,11 +165,11 @@ class PairBuilder:
             accompaniment[:, :shared] += stem[:, :shared]
         return Stems(vocals, accompaniment)
 
-    def _encode(self, audio: Float[Tensor, "2 sample"], count: int) -> Latents:
+    def _encode(self, stems: Stems, count: int) -> tuple[Latents, Latents]:
         """Encode the whole song, then cut it: a chunk's first frames see what came before them."""
-        latents = self.codec.encode(audio[None])[0, :, : count * CHUNK_FRAMES]
-        chunks = latents.unflatten(1, (count, CHUNK_FRAMES)).transpose(0, 1)
+        both = self.codec.encode(torch.stack([stems.vocals, stems.accompaniment]))
+        chunks = both[:, :, : count * CHUNK_FRAMES].unflatten(2, (count, CHUNK_FRAMES)).transpose(1, 2)
         half = chunks.to("cpu", torch.float16).contiguous().numpy()
         if not np.isfinite(half).all():
             raise ValueError("the codec gave latents that are not finite in half precision; check the audio")
-        return half
+        return half[0], half[1]

@@ -3,6 +3,7 @@
 The holder renews a small file. Who finds one waits to see whether it is renewed: then another run
 is alive, and this one stops with a clear error; else that run was killed, and this one takes over.
 So a killed run can be started again at once, by hand or by a cluster, with nothing to clean up.
+A holder that was suspended so long that another took over notices, and stops: ask `require`.
 """
 
 import json
@@ -32,14 +33,14 @@ class Lease:
         self.dead_after_seconds = dead_after_seconds
         self.holder = {"run": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid()}
         self.released = threading.Event()
+        self.lost = threading.Event()
         self.renewing = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> "Lease":
         self._wait_for_a_dead_holder()
         self._write(0)
         time.sleep(_SETTLE_SECONDS)
-        found = self._read()
-        if found is None or found["run"] != self.holder["run"]:
+        if not self._is_ours():
             raise PopdbError(f"another run began to write {self.file.parent} at the same moment; try again")
         self.renewing.start()
         return self
@@ -49,13 +50,20 @@ class Lease:
     ) -> None:
         self.released.set()
         self.renewing.join()
-        found = self._read()
-        if found and found["run"] == self.holder["run"]:
+        if self._is_ours():
             delete(self.file)
+
+    def require(self) -> None:
+        """Raise `PopdbError` if another run took over, as after a suspension of this machine."""
+        if self.lost.is_set() or not self._is_ours():
+            raise PopdbError(
+                f"this run was silent for so long that another one took {self.file.parent} over; "
+                f"it does the rest. When it has ended, the same command shows what is there"
+            )
 
     def _wait_for_a_dead_holder(self) -> None:
         first = self._read()
-        if first is None or _process_is_gone(first):
+        if first is None:
             return
         deadline = time.monotonic() + self.dead_after_seconds
         while time.monotonic() < deadline:
@@ -74,12 +82,16 @@ class Lease:
         while not self.released.wait(self.renew_seconds):
             renewal += 1
             try:
+                if not self._is_ours():
+                    self.lost.set()
+                    return
                 self._write(renewal)
-            except (
-                OSError,
-                StorageError,
-            ):  # storage out for a while: the songs' own writes decide what that means
+            except (OSError, StorageError):  # storage is out for everybody: the songs' writes decide
                 continue
+
+    def _is_ours(self) -> bool:
+        found = self._read()
+        return found is not None and found["run"] == self.holder["run"]
 
     def _write(self, renewal: int) -> None:
         write_atomic(self.file, json.dumps(self.holder | {"renewal": renewal}).encode())
@@ -87,17 +99,5 @@ class Lease:
     def _read(self) -> dict | None:
         try:
             return json.loads(read_bytes(self.file))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):
             return None
-
-
-def _process_is_gone(holder: dict) -> bool:
-    if holder["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(holder["process"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

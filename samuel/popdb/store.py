@@ -8,9 +8,12 @@ leaves both, and the next merge deletes the file. Readers read shards alone.
 
 import hashlib
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,12 +21,25 @@ from upath import UPath
 
 from samuel.popdb.failures import Failure, failures_table
 from samuel.popdb.schema import Identity, PopdbError, identity_of
-from samuel.storage import Location, absolute, as_path, delete, exists, list_files, read_bytes, write_atomic
+from samuel.storage import (
+    Location,
+    StorageError,
+    absolute,
+    as_path,
+    delete,
+    exists,
+    is_s3,
+    list_files,
+    patiently,
+    read_bytes,
+    write_atomic,
+)
 
 SHARD_PAIRS = 512
 """Pairs in a full shard: 128 MiB."""
 
 _LISTING_THREADS = 16
+_LEFTOVER_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -41,9 +57,9 @@ class Shard:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the shards of a POPDB hold."""
+    """What the shards of a POPDB hold: its songs with their sources, and the number of pairs."""
 
-    song_ids: frozenset[str]
+    sources: dict[str, str]
     pairs: int
 
 
@@ -88,9 +104,9 @@ class Store:
         """Make this a POPDB of `identity`. Raises `PopdbError` where it is one of another."""
         present = self.identity()
         if present is None:
-            if self.shard_files():
+            if self.shard_files() or self.waiting_song_ids():
                 raise PopdbError(
-                    f"{self.root} has shards but no popdb.json, so nobody knows which codec made "
+                    f"{self.root} has latents but no popdb.json, so nobody knows which codec made "
                     f"them; choose another --out, or put its popdb.json back"
                 )
             write_atomic(as_path(self.root) / "popdb.json", identity.to_json().encode())
@@ -110,33 +126,43 @@ class Store:
         return [self.data / name for name in _names(self.data, ".parquet")]
 
     def contents(self) -> Contents:
-        """Read the `song_id` column of every shard. Raises `PopdbError` on a shard of another codec."""
+        """Read the songs of every shard. Raises `PopdbError` on a shard of another codec, or a song twice."""
         expected = self.identity()
 
-        def song_ids(file: UPath) -> list[str]:
-            with file.open("rb") as opened:  # column and footer alone, not the latents
-                shard = pq.ParquetFile(opened)
-                if expected:
-                    expected.require_equal(identity_of(shard.schema_arrow.metadata, str(file)), self.root)
-                return shard.read(columns=["song_id"]).column("song_id").to_pylist()
+        def songs_of(file: UPath) -> dict[str, list[str]]:
+            return _columns(file, ["song_id", "source"], expected, self.root)
 
+        files = self.shard_files()
         with ThreadPoolExecutor(_LISTING_THREADS) as pool:
-            columns = list(pool.map(song_ids, self.shard_files()))
-        return Contents(frozenset(one for ids in columns for one in ids), sum(map(len, columns)))
+            columns = list(pool.map(songs_of, files))
+        shard_of: dict[str, UPath] = {}
+        sources: dict[str, str] = {}
+        for file, column in zip(files, columns, strict=True):
+            for song_id, source in dict(zip(column["song_id"], column["source"], strict=True)).items():
+                if song_id in shard_of:
+                    raise PopdbError(
+                        f"song {song_id} is in two shards, {shard_of[song_id].name} and {file.name}: two runs "
+                        f"wrote {self.root} at once. Delete one of them and build again: its other songs come back"
+                    )
+                shard_of[song_id], sources[song_id] = file, source
+        return Contents(sources, sum(len(column["song_id"]) for column in columns))
 
-    def plan_merge(self, sharded: frozenset[str], shard_pairs: int = SHARD_PAIRS) -> list[Shard]:
+    def plan_merge(self, sharded: Container[str], shard_pairs: int = SHARD_PAIRS) -> list[Shard]:
         """Which waiting songs go into which new shard; `sharded` songs that wait still are deleted."""
-        waiting = self.waiting_song_ids()
-        for song_id in waiting & sharded:
-            delete(self.songs / f"{song_id}.parquet")
+        expected = self.identity()
+        waiting = []
+        for song_id in sorted(self.waiting_song_ids()):
+            if song_id in sharded:
+                delete(self.songs / f"{song_id}.parquet")
+            else:
+                waiting.append(song_id)
 
-        def split_and_pairs(song_id: str) -> tuple[str, str, int]:
-            with (self.songs / f"{song_id}.parquet").open("rb") as opened:
-                column = pq.ParquetFile(opened).read(columns=["split"]).column("split")
-                return song_id, column[0].as_py(), len(column)
+        def splits_of(song_id: str) -> list[str]:
+            return _columns(self.songs / f"{song_id}.parquet", ["split"], expected, self.root)["split"]
 
         with ThreadPoolExecutor(_LISTING_THREADS) as pool:
-            songs = list(pool.map(split_and_pairs, sorted(waiting - sharded)))
+            splits = list(pool.map(splits_of, waiting))
+        songs = [(song_id, of[0], len(of)) for song_id, of in zip(waiting, splits, strict=True)]
         return [
             Shard(split, tuple(group))
             for split in sorted({split for _, split, _ in songs})
@@ -151,6 +177,16 @@ class Store:
             write_atomic(target, to_parquet(_concatenated(files)))
         for file in files:
             delete(file)
+
+    def remove_leftovers(self) -> None:
+        """Delete the partial files of writers that were killed more than an hour ago (local folders only)."""
+        if is_s3(self.root):
+            return
+        for folder in (self.root, *map(str, (self.data, self.songs, self.failures, self.audio))):
+            for file in Path(folder).glob(".*.partial"):
+                with suppress(FileNotFoundError):
+                    if time.time() - file.stat().st_mtime > _LEFTOVER_SECONDS:
+                        file.unlink()
 
     # Failures
 
@@ -175,8 +211,27 @@ class Store:
 
 def _names(folder: UPath, suffix: str) -> list[str]:
     """Names of the whole files in a folder, sorted; a killed writer's hidden partial files are none."""
-    names = (file.name for file in list_files(folder).files)
+    listing = list_files(folder)
+    if listing.unreadable:  # else what is there would be built again, and be there twice
+        raise StorageError(
+            f"cannot list {', '.join(listing.unreadable)}; check its rights and its file system"
+        )
+    names = (file.name for file in listing.files)
     return [name for name in names if name.endswith(suffix) and not name.startswith(".")]
+
+
+def _columns(file: UPath, columns: list[str], expected: Identity | None, root: str) -> dict[str, list[str]]:
+    """Some columns of a file of pairs, without reading its latents."""
+
+    def read() -> tuple[pa.Schema, pa.Table]:
+        with file.open("rb") as opened:
+            parquet = pq.ParquetFile(opened)
+            return parquet.schema_arrow, parquet.read(columns=columns)
+
+    schema, table = patiently(read, file, "read")
+    if expected:
+        expected.require_equal(identity_of(schema.metadata, str(file)), root)
+    return table.to_pydict()
 
 
 def _concatenated(files: list[UPath]) -> pa.Table:

@@ -17,9 +17,10 @@ import torch
 from typer.testing import CliRunner
 
 from samuel import audio
+from samuel.building import PairBuilder
 from samuel.codec import load_codec
 from samuel.config import CHUNK_FRAMES
-from samuel.popdb import Store
+from samuel.popdb import Identity, Store
 from samuel.songs import read_catalogue
 from tests.jobs.songs import song_audio, write_song
 from tests.s3 import S3Location
@@ -254,6 +255,30 @@ def test_a_popdb_that_cannot_be_written_stops_the_run(local_ray: None, tmp_path:
     assert [row["title"] for row in rows(tmp_path / "popdb")] == ["one"]
 
 
+def test_a_worker_that_lacks_the_weights_stops_the_run_with_the_reason(
+    local_ray: None, tmp_path: Path
+) -> None:
+    from jobs.pipeline import Workers, build
+
+    identity = Identity(codec="mini@elsewhere", separator="spleeter:2stems@elsewhere")
+    write_song(tmp_path / "songs" / "one.ogg", 49.0)
+    store = Store.at(tmp_path / "popdb")
+    make = functools.partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity)
+    songs = list(read_catalogue(str(tmp_path / "songs")).songs)
+    with pytest.raises(ValueError, match=r"a worker could not start: .*'mini@elsewhere'"):
+        build(songs, store, identity, make, Workers(1, "cpu", 1))
+    assert not (tmp_path / "popdb" / "failures").exists()
+
+
+def test_two_songs_of_one_name_and_size_are_told_apart_to_the_user(local_ray: None, tmp_path: Path) -> None:
+    write_song(tmp_path / "a" / "01.wav", 49.0, seed=1)
+    write_song(tmp_path / "b" / "01.wav", 49.0, seed=2)
+    assert run("--songs", tmp_path / "a", "--out", tmp_path / "popdb")[0] == 0
+    code, output = run("--songs", tmp_path / "b", "--out", tmp_path / "popdb")
+    assert code == 0
+    assert f"{tmp_path}/b/01.wav from {tmp_path}/a/01.wav" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -261,6 +286,8 @@ def test_a_popdb_that_cannot_be_written_stops_the_run(local_ray: None, tmp_path:
         (["--codec", "nonsense"], "nonsense"),
         (["--separator", "nonsense"], "nonsense"),
         (["--device", "tpu"], "auto, cpu or cuda"),
+        (["--device", "cuda"], "no GPU now"),
+        (["--cookies", "nowhere.txt"], "nowhere.txt"),
     ],
 )
 def test_wrong_arguments_are_one_clear_line(

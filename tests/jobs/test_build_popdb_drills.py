@@ -183,6 +183,20 @@ def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
     assert pq.read_table(f"{store.root}/failures.parquet").num_rows == 2
 
 
+def test_songs_beside_each_other_in_a_worker_give_the_same_bits(
+    local_ray: None, songs: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    from jobs.pipeline import Workers
+    from jobs.pipeline import build as build_songs
+
+    store, identity = Store.at(tmp_path / "out"), identity_of_defaults()
+    make = partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity, threads=1)
+    build_songs(
+        list(read_catalogue(str(songs)).songs), store, identity, make, Workers(1, "cpu", 1, songs_at_once=3)
+    )
+    assert pairs(store.root).equals(undisturbed)
+
+
 def identity_of_defaults() -> Identity:
     from samuel.codec import load_codec
     from samuel.separation import load_separator

@@ -9,6 +9,7 @@ import pytest
 
 from samuel.popdb import Failure, PopdbError, Store, iterate_pairs, read_pairs
 from samuel.songs import split_of
+from samuel.storage import StorageError
 from tests.popdb.pairs import IDENTITY, latents, song, table
 
 
@@ -20,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def merge(store: Store, shard_pairs: int = 8) -> None:
-    for shard in store.plan_merge(store.contents().song_ids, shard_pairs):
+    for shard in store.plan_merge(store.contents().sources, shard_pairs):
         store.write_shard(shard)
 
 
@@ -150,6 +151,62 @@ def test_shards_without_an_identity_are_refused(store: Store) -> None:
     (Path(store.root) / "popdb.json").unlink()
     with pytest.raises(PopdbError, match=r"no popdb\.json"):
         store.claim(IDENTITY)
+
+
+def test_songs_that_wait_are_not_merged_with_those_of_another_codec(store: Store) -> None:
+    number = numbers_in("train", 1)[0]
+    other = dataclasses.replace(IDENTITY, codec="other@1")
+    store.write_song(song(number).song_id, table(number, identity=other))
+    with pytest.raises(PopdbError, match="codec"):
+        store.plan_merge(())
+    (Path(store.root) / "popdb.json").unlink()
+    with pytest.raises(PopdbError, match=r"no popdb\.json"):
+        store.claim(other)
+
+
+def test_a_song_in_two_shards_is_told(store: Store) -> None:
+    first, second = numbers_in("train", 2)
+    store.write_song(song(first).song_id, table(first))
+    merge(store)
+    for number in (first, second):
+        store.write_song(song(number).song_id, table(number))
+    for shard in store.plan_merge(()):  # as a run that does not know of the first one's merge
+        store.write_shard(shard)
+    with pytest.raises(PopdbError, match=f"{song(first).song_id} is in two shards"):
+        store.contents()
+
+
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    number = numbers_in("train", 1)[0]
+    store.write_song(song(number).song_id, table(number))
+    merge(store)
+    listed = os.scandir
+
+    def failing(path: object) -> object:
+        if str(path).endswith("data"):
+            raise OSError(5, "Input/output error")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(StorageError, match="cannot list"):
+        store.contents()
+
+
+def test_partial_files_of_killed_writers_go_when_they_are_old(store: Store) -> None:
+    import os
+
+    folder = Path(store.root) / "songs"
+    folder.mkdir()
+    (folder / ".old.partial").touch()
+    (folder / ".new.partial").touch()
+    os.utime(folder / ".old.partial", (0, 0))
+    assert not store.waiting_song_ids()
+    store.remove_leftovers()
+    assert [file.name for file in folder.iterdir()] == [".new.partial"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"codec": 1}', b"[]"])
