@@ -16,12 +16,13 @@ from rich.markup import escape
 from jobs.connect import Cluster
 from jobs.summary import Progress, Tally
 from samuel.building import DOWNLOADED, Report
-from samuel.download import DownloadOptions, RateLimiter, download
+from samuel.download import DownloadOptions, download
 from samuel.download_errors import DownloadError
 from samuel.popdb import Identity, Store
 from samuel.popdb.failures import failure_of
 from samuel.popdb.lease import Lease
 from samuel.popdb.store import Contents
+from samuel.rate_limit import RateLimiter
 from samuel.songs import Song
 from samuel.storage import StorageError
 

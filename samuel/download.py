@@ -7,7 +7,8 @@ try that follows a broken one resumes its part.
 
 Passing faults (429, 5xx, time-outs, broken connections) are tried again with growing pauses, never sooner than the
 server's Retry-After; all else fails at once. `wait_turn` is called before each batch of requests (a search, the
-look-up of one candidate, the fetching of one file): a job shares one `RateLimiter` over a cluster through it.
+look-up of one candidate, the fetching of one file): a job shares one
+`samuel.rate_limit.RateLimiter` over a cluster through it.
 YouTube needs a JavaScript runtime (deno) on the machine for some formats; yt-dlp's documentation says how.
 """
 
@@ -15,7 +16,6 @@ import io
 import itertools
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,29 +69,6 @@ class Fetched:
 
     path: UPath
     tries: int
-
-
-class RateLimiter:
-    """Turns spaced evenly, so many a minute; shared by the threads of a process."""
-
-    def __init__(self, turns_per_minute: Number):
-        if not turns_per_minute > 0:
-            raise ValueError(f"expected more than 0 turns a minute, got {turns_per_minute}")
-        self._seconds = 60 / turns_per_minute
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    def reserve(self) -> float:
-        """Take the next turn; return the seconds until it comes. A cluster's one limiter answers with this."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._seconds
-            return turn - now
-
-    def __call__(self) -> None:
-        """Wait for the next turn."""
-        time.sleep(self.reserve())
 
 
 def download(

@@ -20,8 +20,9 @@ from yt_dlp.extractor.common import InfoExtractor, SearchInfoExtractor
 
 from samuel import download as downloading
 from samuel import storage
-from samuel.download import DownloadOptions, RateLimiter, download
+from samuel.download import DownloadOptions, download
 from samuel.download_errors import DownloadError
+from samuel.rate_limit import RateLimiter
 from samuel.songs import Song, query_song, url_song
 from tests.s3 import S3Location
 
