@@ -4,6 +4,7 @@ All randomness of a step is a function of (seed, step) and drawn for the batch o
 each takes its part: so neither a restart nor the number of workers changes what is learned.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,7 @@ class Draws:
 def draw(shape: tuple[int, int, int], seed: int, step: int, dropped: float, device: torch.device) -> Draws:
     """The draws of one step for a batch of all workers. `dropped`: probability that a sample's vocals are."""
     generator = torch.Generator(device).manual_seed(hash((seed, step)))
-    schedule = cosine_schedule().to(device)
+    schedule = _schedule_on(device)
     timesteps = torch.randint(len(schedule), shape[:1], generator=generator, device=device)
     return Draws(
         signal=signal_at(schedule, timesteps),
@@ -118,7 +119,7 @@ def ask(model: nn.Module, probe: Probe, vocals: str = "right", batch_size: int =
     """Answers in float32 on the CPU, with the `vocals` "right", of an "other" song, or "dropped"."""
     found: list[Tensor] = []
     device = probe.noise.device
-    schedule = cosine_schedule().to(device)
+    schedule = _schedule_on(device)
     for start in range(0, len(probe), batch_size):
         chosen = slice(start, start + batch_size)
         x0, noise = probe.accompaniment[chosen], probe.noise[chosen]
@@ -139,6 +140,11 @@ def ask(model: nn.Module, probe: Probe, vocals: str = "right", batch_size: int =
             )
         )
     return Answers(*torch.cat(found, dim=1).cpu())
+
+
+@functools.cache
+def _schedule_on(device: torch.device) -> Float[Tensor, " step"]:
+    return cosine_schedule().to(device)
 
 
 def _partner(song_ids: list[str], pair: int) -> int:

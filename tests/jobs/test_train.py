@@ -86,7 +86,7 @@ def test_two_workers_on_s3_learn_what_one_does(local_ray: None, plain: Path, s3:
     ("arguments", "says"),
     [
         (("--device", "cuda"), "1 workers need 1 GPUs, the cluster has 0"),
-        (("--workers", "9"), "9 workers need 9 cores"),
+        (("--workers", "9", "--batch-size", "9"), "9 workers need 9 cores"),
         (("--preset", "huge"), "expected a preset of ['paper', 'tiny'], got 'huge'"),
         (("--batch-size", "3", "--workers", "2"), "expected a batch size that 2 workers can share, got 3"),
         (("--codec", "mini"), "mini@0123456789ab made the latents"),
