@@ -1,6 +1,9 @@
 """jobs/train.py on a small real Ray: one worker, two workers, S3, and what it refuses."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ from samuel.training.data import load_training_data
 from samuel.training.loop import Trainer
 from tests.s3 import S3Location
 from tests.training.popdbs import make_popdb
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "train.py"
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -73,13 +78,15 @@ def test_one_worker_stopped_and_called_again(
     assert "training.learning_rate: 0.002 there, 0.1 asked for" in other.output
 
 
-def test_two_workers_on_s3_learn_what_one_does(local_ray: None, plain: Path, s3: S3Location) -> None:
+def test_two_workers_on_s3_learn_what_one_does(plain: Path, s3: S3Location) -> None:
     """The shared batch has the same samples and noise, so the losses differ by rounding alone."""
-    popdb = make_popdb(f"{s3.url}/popdb")
-    result = train(popdb, f"{s3.url}/run", "--workers", "2")
-    assert "finished at step 12 of 12" in result.output, result.output
-    assert losses(f"{s3.url}/run") == pytest.approx(losses(plain), rel=1e-3)
-    assert load_for_generation(f"{s3.url}/run").codec.startswith("mini@")
+    popdb, run = make_popdb(f"{s3.url}/popdb"), f"{s3.url}/run"
+    command = [sys.executable, str(SCRIPT), "--data", popdb, "--out", run, *SHORT, "--workers", "2"]
+    environment = os.environ | s3.server.environment | {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "finished at step 12 of 12" in done.stdout, done.stdout + done.stderr
+    assert losses(run) == pytest.approx(losses(plain), rel=1e-3)
+    assert load_for_generation(run).codec.startswith("mini@")
 
 
 @pytest.mark.parametrize(
