@@ -4,6 +4,8 @@ import logging
 import os
 from dataclasses import dataclass
 
+import tenacity
+
 import ray
 
 
@@ -19,12 +21,22 @@ class Cluster:
 def connect() -> Cluster:
     """`ray.init`, quietly: the cluster of `ray job submit` or of RAY_ADDRESS, else one on this machine."""
     if not ray.is_initialized():
-        ray.init(
-            logging_level=logging.WARNING,
-            include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
-        )
+        _initialize()
     for name in ("ray.data", "ray.data._internal.execution.streaming_executor_state"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are the job's failures, told once
     resources = ray.cluster_resources()
     alive = [node for node in ray.nodes() if node["Alive"]]
     return Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), len(alive))
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message(match=".*timed out during startup.*"),  # a busy machine
+    stop=tenacity.stop_after_attempt(3),
+    after=lambda _: ray.shutdown(),
+    reraise=True,
+)
+def _initialize() -> None:
+    ray.init(
+        logging_level=logging.WARNING,
+        include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
+    )
