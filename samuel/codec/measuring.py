@@ -10,6 +10,10 @@
   an original and a barely changed copy is the row "14 kHz low-pass".
 """
 
+import contextlib
+import io
+import logging
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from typing import Any
 import librosa
 import numpy as np
 import scipy.signal
+import soundfile
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -71,9 +76,10 @@ def note_f1(original: Float[Tensor, "2 samples"], other: Float[Tensor, "2 sample
     try:
         import mir_eval
 
-        first, second = _notes(original), _notes(other)
+        _transcriber()
     except ImportError:
         return float("nan")
+    first, second = _notes(original), _notes(other)
     if not len(first[0]) or not len(second[0]):
         return 0.0
     return float(mir_eval.transcription.precision_recall_f1_overlap(*first, *second, offset_ratio=None)[2])
@@ -186,21 +192,21 @@ def _log_mel(audio: Tensor) -> np.ndarray:
 
 @cache
 def _transcriber() -> Any:
+    logging.disable(logging.WARNING)  # it warns of each of the other runtimes that is not installed
     from basic_pitch import ICASSP_2022_MODEL_PATH
     from basic_pitch.inference import Model
 
+    logging.disable(logging.NOTSET)
     return Model(ICASSP_2022_MODEL_PATH.with_suffix(".onnx"))
 
 
 def _notes(audio: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Intervals in seconds and pitches in Hz."""
-    import tempfile
-
-    import soundfile
     from basic_pitch.inference import predict
 
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         soundfile.write(file.name, audio.T.numpy().clip(-1, 1), SAMPLE_RATE)
-        events = predict(file.name, _transcriber())[2]
+        with contextlib.redirect_stdout(io.StringIO()):  # it names the file
+            events = predict(file.name, _transcriber())[2]
     intervals = np.array([event[:2] for event in events]).reshape(-1, 2)
     return intervals, librosa.midi_to_hz(np.array([event[2] for event in events]))

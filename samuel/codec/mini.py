@@ -6,7 +6,7 @@ its envelope in coarse bands four times a frame; the side channel in coarse band
 leading principal components) with a residual network around it makes latents of about zero mean and unit
 variance. The decoder maps latents, linearly and with a residual network, to the magnitudes of a spectrum
 fine in frequency and one fine in time; Griffin-Lim finds phases for the first, and the second then shapes
-the result's envelope. The side channel is made of the mid's spectrum, each frequency delayed differently.
+the result's envelope. The side channel is made of the mid's spectrum, turned by a quarter.
 
 Layers work on (batch, frame, channel); the encoder's and decoder's outer shapes are (batch, channel, frame).
 """
@@ -29,7 +29,6 @@ ENVELOPE_WINDOW, ENVELOPE_HOP = 1024, 512
 SIDE_WINDOW = 4096
 FINE_WINDOW, FINE_HOP = 4096, 1024
 FINE_BINS = 512  # single bins up to 5.5 kHz, bands above
-SIDE_DELAY = 0.008  # seconds: the longest delay of a frequency in the side channel
 ENVELOPE_GAIN = 4.0  # at most this much louder or softer when the envelope is shaped
 
 
@@ -288,13 +287,16 @@ class MiniDecoder(nn.Module):
         return spectra.overlap_add(short * gains, ENVELOPE_WINDOW, ENVELOPE_HOP)
 
     def _make_side(self, mid: Tensor, wanted: Tensor) -> Tensor:
-        """A side channel with the amplitudes `wanted` in coarse bands, made of the mid channel."""
+        """A side channel with the amplitudes `wanted` in coarse bands, made of the mid channel.
+
+        A quarter of a turn ahead of the mid or behind it, so that left and right come out equally loud.
+        """
         spectrum = spectra.spectrum(mid, SIDE_WINDOW, FINE_HOP)
         wanted = wanted.repeat_interleave(FRAME_SAMPLES // FINE_HOP, dim=1)
         gains = self._gains(spectrum, wanted, self.side_of_bins, 100.0) @ self.side_to_bins
-        delays = SIDE_DELAY * (0.5 + 0.5 * torch.sin(torch.arange(gains.shape[-1], device=mid.device) / 7))
-        phases = -2 * torch.pi * torch.cumsum(delays, dim=0) * SAMPLE_RATE / SIDE_WINDOW
-        rotated = spectrum * gains * torch.polar(torch.ones_like(phases), phases)
+        bins = torch.arange(gains.shape[-1], device=mid.device)
+        turns = torch.sign(torch.sin(4 * torch.pi * torch.log2(bins + 1)))  # changes four times an octave
+        rotated = spectrum * gains * 1j * turns
         return spectra.overlap_add(rotated, SIDE_WINDOW, FINE_HOP)
 
     @staticmethod
