@@ -373,3 +373,10 @@ def test_a_name_that_is_no_unicode(tmp_path: Path) -> None:
     assert catalogue.songs[0].title == "caf\\xe9"
     catalogue.songs[0].source.encode()  # any table can hold it
     assert "not UTF-8" in catalogue.warnings[0]
+
+
+def test_the_demo_songs_fall_into_all_three_splits() -> None:
+    """So that what is built of them can be trained on as it is."""
+    demo = songs.read_catalogue(str(songs.DEMO_SONGS)).songs
+    assert {song.split for song in demo} == {"train", "validation", "test"}
+    assert all(song.title for song in demo)
