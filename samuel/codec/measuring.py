@@ -114,6 +114,8 @@ def table(codec: Codec, excerpts: list[Float[Tensor, "2 samples"]]) -> Iterator[
     the row "another song", so alternate the songs.
     """
     noise = torch.Generator().manual_seed(0)
+    threads = torch.get_num_threads()  # the judges' libraries change it
+    encode, decode = speed(codec, excerpts[0])
 
     def decoded(spread: float) -> list[Tensor]:
         results = []
@@ -143,10 +145,9 @@ def table(codec: Codec, excerpts: list[Float[Tensor, "2 samples"]]) -> Iterator[
             np.mean([getattr(s, metric) for s in scores]) for metric in ("chroma", "mel", "visqol", "notes")
         ]
         yield f"| {name} | " + " | ".join("–" if np.isnan(m) else f"{m:.2f}" for m in means) + " |"
-    encode, decode = speed(codec, excerpts[0])
     yield ""
     yield (
-        f"Speed on {torch.get_num_threads()} thread(s) of {codec.device.type}: encodes {encode:.0f} x, "
+        f"Speed on {threads} thread(s) of {codec.device.type}: encodes {encode:.0f} x, "
         f"decodes {decode:.0f} x real time."
     )
 
