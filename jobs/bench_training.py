@@ -43,6 +43,8 @@ def main(
             contestant = authors(str(peer), chosen) if memory_of == "authors" else ours(wanted, chosen)
             print(training_memory(contestant, chosen))
             return
+        # First: on Linux a new process begins with the peak of the one that starts it.
+        memory = [peak_in_a_new_process(whose) for whose in (("ours", "authors") if peer else ("ours",))]
         contestants: list[Contestant] = [ours(wanted, chosen)]
         if peer:
             contestants.append(authors(str(peer), chosen))
@@ -50,7 +52,6 @@ def main(
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     measured = measure(contestants, chosen, repetitions, timed_steps)
-    memory = [peak_in_a_new_process(name) for name in ("ours", "authors")[: len(contestants)]]
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {threads} thread(s)"
     text = f"`{' '.join(['python', *sys.argv])}` on {name}:\n\n"
     text += table([one.name for one in contestants], measured, memory, chosen)
@@ -60,9 +61,11 @@ def main(
 
 
 def peak_in_a_new_process(whose: str) -> int:
-    """Bytes: memory once used stays with a process, so each contestant has its own."""
+    """Bytes: memory once used stays with a process, so each contestant has its own. Raises ValueError."""
     command = [sys.executable, *sys.argv, "--memory-of", whose]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(done.stderr.strip())
     return int(done.stdout.split()[-1])
 
 
