@@ -29,6 +29,7 @@ from samuel.audio import decode
 from samuel.building import PairBuilder, Report
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
 from samuel.popdb import Identity, Store
+from samuel.popdb.lease import Lease
 from samuel.popdb.schema import pairs_table
 from samuel.separation import split_stems
 from samuel.songs import DEMO_SONGS, Song, read_catalogue
@@ -87,7 +88,8 @@ def measure_scaling(workers: int, songs_each: int, seconds: float, folder: Path)
     store = Store.at(folder / f"scaling-{workers}")
     songs = [Song(f"{n:016x}", f"Song {n}", "", "", "audio") for n in range(workers * songs_each)]
     make = partial(SimulatedGpu, store, seconds, spans)
-    build(songs, store, SIMULATED, make, Workers(workers, "cuda", None))
+    with Lease(store.root) as lease:
+        build(songs, store, lease, SIMULATED, make, Workers(workers, "cuda", None))
     lines = [line.split() for file in spans.iterdir() for line in file.read_text().splitlines()]
     return efficiency([Span(int(pid), float(start), float(end)) for pid, start, end in lines], workers)
 
@@ -159,8 +161,8 @@ def whole_job(
         threads=workers.threads,
     )
     start = time.perf_counter()
-    with PeakMemory() as memory:
-        tally = build(songs, store, identity, make, workers)
+    with PeakMemory() as memory, Lease(store.root) as lease:
+        tally = build(songs, store, lease, identity, make, workers)
     seconds = time.perf_counter() - start
     if tally.failures:
         raise ValueError(f"expected every song to build, got {tally.failures}")

@@ -93,6 +93,7 @@ def main(
     from samuel.codec import load_codec
     from samuel.download import DownloadOptions
     from samuel.popdb import Identity, Store
+    from samuel.popdb.lease import Lease
     from samuel.separation import load_separator
     from samuel.songs import DEMO_SONGS, read_catalogue
     from samuel.storage import absolute, check_writable, is_s3, read_bytes
@@ -107,53 +108,54 @@ def main(
         for warning in catalogue.warnings:
             console.print(f"[yellow]{escape(warning)}[/]")
         check_writable(store.root)
-        cluster = connect()
-        if cluster.nodes > 1 and not is_s3(store.root):
-            console.print(f"[yellow]{escape(store.root)} must lie on a file system that all nodes share[/]")
-        chosen = choose_workers(cluster, device, workers)
-        with console.status("loading the separator and the codec"):
-            codec, separator = from_anywhere(codec), from_anywhere(separator)
-            chosen_separator = load_separator(separator, "cpu")
-            separator = chosen_separator.name  # not auto: another machine might choose otherwise
-            identity = Identity(load_codec(codec, "cpu").identity, chosen_separator.identity)
-            del chosen_separator
-        console.print(f"separator {identity.separator}, codec {identity.codec}")
-        make_builder = partial(
-            PairBuilder,
-            store,
-            codec=codec,
-            separator=separator,
-            identity=identity,
-            device=chosen.device,
-            threads=chosen.threads,
-            max_seconds=60 * max_minutes,
-        )
-        if cookies:
-            cookies = absolute(cookies)
-            read_bytes(cookies)  # an error here, not one for each song
-        options = DownloadOptions(
-            longest_seconds=60 * max_minutes, playlists=playlists, cookies=cookies, proxy=proxy
-        )
-        wanted = list(catalogue.songs[:limit])
-        fetch_row = None
-        if any(song.kind in DOWNLOADED for song in wanted):
-            limiter = shared_limiter(requests_per_minute)
-            fetch_row = partial(fetch, store=store, options=options, limiter=limiter)
-        tally = build(
-            wanted,
-            store,
-            identity,
-            make_builder,
-            chosen,
-            fetch_row=fetch_row,
-            downloads=downloads,
-            retry_failed=retry_failed,
-            console=console,
-        )
-    except (
-        ValueError,
-        FileNotFoundError,
-    ) as error:  # what the user can mend; anything else is a defect and rises
+        with Lease(store.root) as lease:  # before Ray starts: a second run is refused at once
+            cluster = connect()
+            if cluster.nodes > 1 and not is_s3(store.root):
+                console.print(
+                    f"[yellow]{escape(store.root)} must lie on a file system that all nodes share[/]"
+                )
+            chosen = choose_workers(cluster, device, workers)
+            with console.status("loading the separator and the codec"):
+                codec, separator = from_anywhere(codec), from_anywhere(separator)
+                chosen_separator = load_separator(separator, "cpu")
+                separator = chosen_separator.name  # not auto: another machine might choose otherwise
+                identity = Identity(load_codec(codec, "cpu").identity, chosen_separator.identity)
+                del chosen_separator
+            console.print(f"separator {identity.separator}, codec {identity.codec}")
+            make_builder = partial(
+                PairBuilder,
+                store,
+                codec=codec,
+                separator=separator,
+                identity=identity,
+                device=chosen.device,
+                threads=chosen.threads,
+                max_seconds=60 * max_minutes,
+            )
+            if cookies:
+                cookies = absolute(cookies)
+                read_bytes(cookies)  # an error here, not one for each song
+            options = DownloadOptions(
+                longest_seconds=60 * max_minutes, playlists=playlists, cookies=cookies, proxy=proxy
+            )
+            wanted = list(catalogue.songs[:limit])
+            fetch_row = None
+            if any(song.kind in DOWNLOADED for song in wanted):
+                limiter = shared_limiter(requests_per_minute)
+                fetch_row = partial(fetch, store=store, options=options, limiter=limiter)
+            tally = build(
+                wanted,
+                store,
+                lease,
+                identity,
+                make_builder,
+                chosen,
+                fetch_row=fetch_row,
+                downloads=downloads,
+                retry_failed=retry_failed,
+                console=console,
+            )
+    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
         console.print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(2) from error
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import tenacity
 
@@ -21,7 +22,7 @@ class Cluster:
 def connect() -> Cluster:
     """`ray.init`, quietly: the cluster of `ray job submit` or of RAY_ADDRESS, else one on this machine."""
     if not ray.is_initialized():
-        _initialize()
+        start(logging.WARNING, include_dashboard=False if "RAY_ADDRESS" not in os.environ else None)
     for name in ("ray.data", "ray.data._internal.execution.streaming_executor_state"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are the job's failures, told once
     resources = ray.cluster_resources()
@@ -30,13 +31,11 @@ def connect() -> Cluster:
 
 
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_message(match=".*timed out during startup.*"),  # a busy machine
+    retry=tenacity.retry_if_exception_message(match=".*timed out during startup.*"),
     stop=tenacity.stop_after_attempt(3),
     after=lambda _: ray.shutdown(),
     reraise=True,
 )
-def _initialize() -> None:
-    ray.init(
-        logging_level=logging.WARNING,
-        include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
-    )
+def start(logging_level: int, **arguments: Any) -> None:
+    """`ray.init`, again where a busy machine was too slow for it."""
+    ray.init(logging_level=logging_level, **arguments)

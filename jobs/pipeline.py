@@ -193,6 +193,7 @@ def merge(store: Store) -> Contents:
 def build(
     songs: list[Song],
     store: Store,
+    lease: Lease,
     identity: Identity,
     make_builder: Callable[[], Any],
     workers: Workers,
@@ -202,48 +203,47 @@ def build(
     retry_failed: bool = False,
     console: Console | None = None,
 ) -> Tally:
-    """Build what is missing of `songs` in the POPDB at `store`. The job, without its command line."""
+    """Build what is missing of `songs` in the POPDB at `store`, whose lease the caller holds."""
     console = console or Console(quiet=True)
     tally = Tally(catalogue=len(songs))
-    with Lease(store.root) as lease:
-        store.claim(identity)
-        store.remove_leftovers()
-        present = merge(store).sources
-        warn_of_namesakes(songs, present, console)
-        failed = store.read_failures()
-        skipped = present.keys() if retry_failed else present.keys() | failed.keys()
-        pending = [song for song in songs if song.song_id not in skipped]
-        tally.present = len(songs) - len(pending)
-        attempts = {song_id: failure.attempts for song_id, failure in failed.items()}
-        with Progress(tally, len(pending), console) as progress:
-            for alone in (False, True):
-                if not pending:
-                    break
-                run = run_songs(pending, attempts, make_builder, fetch_row, downloads, workers, alone=alone)
-                for report in run:
-                    lease.require()
-                    if report["stop"]:
-                        raise ValueError(report["error"])
-                    progress.add(report)
-                pending = [song for song in pending if song.song_id not in tally.reported]
-        for song in pending:
-            store.write_failure(failure_of(song, "worker", DIED, attempts.get(song.song_id, 0) + 1))
-            tally.add(asdict(Report(song.song_id, song.title, failed_stage="worker", error=DIED)))
-        lost = tally.succeeded - store.waiting_song_ids()
-        if lost:
-            raise StorageError(
-                f"{len(lost)} songs were built but are not at {store.root}: is it a folder that only one machine "
-                f"sees, on a cluster of several? Use an s3:// prefix or a shared file system for --out"
-            )
-        built = {song.source for song in songs if song.song_id in tally.succeeded}
-        for failure in store.read_failures().values():
-            if failure.source in built:  # a file that was mended has another size, and so another id
-                store.clear_failure(failure.song_id)
-        lease.require()
-        contents = merge(store)
-        store.write_failures_table()
-        tally.database_songs, tally.database_pairs = len(contents.sources), contents.pairs
-        tally.database_failures = len(store.read_failures())
+    store.claim(identity)
+    store.remove_leftovers()
+    present = merge(store).sources
+    warn_of_namesakes(songs, present, console)
+    failed = store.read_failures()
+    skipped = present.keys() if retry_failed else present.keys() | failed.keys()
+    pending = [song for song in songs if song.song_id not in skipped]
+    tally.present = len(songs) - len(pending)
+    attempts = {song_id: failure.attempts for song_id, failure in failed.items()}
+    with Progress(tally, len(pending), console) as progress:
+        for alone in (False, True):
+            if not pending:
+                break
+            run = run_songs(pending, attempts, make_builder, fetch_row, downloads, workers, alone=alone)
+            for report in run:
+                lease.require()
+                if report["stop"]:
+                    raise ValueError(report["error"])
+                progress.add(report)
+            pending = [song for song in pending if song.song_id not in tally.reported]
+    for song in pending:
+        store.write_failure(failure_of(song, "worker", DIED, attempts.get(song.song_id, 0) + 1))
+        tally.add(asdict(Report(song.song_id, song.title, failed_stage="worker", error=DIED)))
+    lost = tally.succeeded - store.waiting_song_ids()
+    if lost:
+        raise StorageError(
+            f"{len(lost)} songs were built but are not at {store.root}: is it a folder that only one machine "
+            f"sees, on a cluster of several? Use an s3:// prefix or a shared file system for --out"
+        )
+    built = {song.source for song in songs if song.song_id in tally.succeeded}
+    for failure in store.read_failures().values():
+        if failure.source in built:  # a file that was mended has another size, and so another id
+            store.clear_failure(failure.song_id)
+    lease.require()
+    contents = merge(store)
+    store.write_failures_table()
+    tally.database_songs, tally.database_pairs = len(contents.sources), contents.pairs
+    tally.database_failures = len(store.read_failures())
     return tally
 
 

@@ -18,7 +18,7 @@ from samuel.popdb.schema import PopdbError
 from samuel.storage import StorageError, as_path, delete, read_bytes, write_atomic
 
 RENEW_SECONDS = 5.0
-DEAD_AFTER_SECONDS = 15.0
+DEAD_AFTER_SECONDS = 30.0
 _SETTLE_SECONDS = 0.5
 
 

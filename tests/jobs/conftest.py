@@ -12,15 +12,15 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 
 @pytest.fixture(scope="session")
 def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    import jobs  # noqa: F401  sets Ray's environment
+    from jobs.connect import start
 
     import ray
 
-    ray.init(
+    start(
+        logging.ERROR,
         address="local",
         num_cpus=2,
         include_dashboard=False,
-        logging_level=logging.ERROR,
         # Workers import the tests too: what a test hands to a worker is found by name.
         runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}},
     )

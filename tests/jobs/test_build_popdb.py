@@ -21,6 +21,7 @@ from samuel.building import PairBuilder
 from samuel.codec import load_codec
 from samuel.config import CHUNK_FRAMES
 from samuel.popdb import Identity, Store
+from samuel.popdb.lease import Lease
 from samuel.songs import read_catalogue
 from tests.jobs.songs import song_audio, write_song
 from tests.s3 import S3Location
@@ -265,8 +266,8 @@ def test_a_worker_that_lacks_the_weights_stops_the_run_with_the_reason(
     store = Store.at(tmp_path / "popdb")
     make = functools.partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity)
     songs = list(read_catalogue(str(tmp_path / "songs")).songs)
-    with pytest.raises(ValueError, match=r"a worker could not start: .*'mini@elsewhere'"):
-        build(songs, store, identity, make, Workers(1, "cpu", 1))
+    with Lease(store.root) as lease, pytest.raises(ValueError, match=r"could not start: .*'mini@elsewhere'"):
+        build(songs, store, lease, identity, make, Workers(1, "cpu", 1))
     assert not (tmp_path / "popdb" / "failures").exists()
 
 

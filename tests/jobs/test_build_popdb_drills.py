@@ -21,6 +21,7 @@ import s3fs
 
 from samuel.building import PairBuilder, Report
 from samuel.popdb import Identity, Store
+from samuel.popdb.lease import Lease
 from samuel.songs import Song, read_catalogue
 from tests.jobs.songs import write_song
 from tests.s3 import S3Location, S3Server
@@ -140,7 +141,7 @@ def test_two_kills_and_a_second_run_at_the_same_time(
 ) -> None:
     out = tmp_path / "out"
     running = build(songs, out)
-    wait_until(running, lambda: songs_done(out) >= 1)
+    wait_until(running, lambda: (out / "lease.json").exists())
     second = Running(["--songs", str(songs), "--out", str(out)], tmp_path / "second.log", {})
     assert second.process.wait(timeout=300) == 2
     assert "another run" in second.log.read_text()
@@ -173,7 +174,8 @@ def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
         DeadlyBuilder, store=store, codec="mini", separator="spleeter", identity=identity, threads=1
     )
     catalogue = read_catalogue(str(songs))
-    tally = build_songs(list(catalogue.songs), store, identity, make, Workers(2, "cpu", 1))
+    with Lease(store.root) as lease:
+        tally = build_songs(list(catalogue.songs), store, lease, identity, make, Workers(2, "cpu", 1))
     assert {title: stage for title, stage, _ in tally.failures.values()} == {
         "song 3": "worker",
         "bad": "decode",
@@ -191,9 +193,9 @@ def test_songs_beside_each_other_in_a_worker_give_the_same_bits(
 
     store, identity = Store.at(tmp_path / "out"), identity_of_defaults()
     make = partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity, threads=1)
-    build_songs(
-        list(read_catalogue(str(songs)).songs), store, identity, make, Workers(1, "cpu", 1, songs_at_once=3)
-    )
+    at_once = Workers(1, "cpu", 1, songs_at_once=3)
+    with Lease(store.root) as lease:
+        build_songs(list(read_catalogue(str(songs)).songs), store, lease, identity, make, at_once)
     assert pairs(store.root).equals(undisturbed)
 
 
