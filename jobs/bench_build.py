@@ -204,7 +204,7 @@ def main(
     scaling = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in (1, 2, 4, 8, 16):
-            scaling[number] = measure_scaling(number, 24, simulated_seconds, Path(folder))
+            scaling[number] = measure_scaling(number, 16, simulated_seconds, Path(folder))
             console.print(f"{number} simulated GPU workers: {scaling[number]:.1%} busy")
     lines = [
         "# Building a POPDB, measured",
