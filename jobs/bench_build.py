@@ -89,7 +89,7 @@ def measure_scaling(workers: int, songs_each: int, seconds: float, folder: Path)
     songs = [Song(f"{n:016x}", f"Song {n}", "", "", "audio") for n in range(workers * songs_each)]
     make = partial(SimulatedGpu, store, seconds, spans)
     with Lease(store.root) as lease:
-        build(songs, store, lease, SIMULATED, make, Workers(workers, "cuda", None))
+        build(songs, store, lease, SIMULATED, make, Workers(workers, "cuda", None, ready=workers))
     lines = [line.split() for file in spans.iterdir() for line in file.read_text().splitlines()]
     return efficiency([Span(int(pid), float(start), float(end)) for pid, start, end in lines], workers)
 
@@ -183,7 +183,7 @@ def main(
     """Measure the building of a POPDB on this machine's CPU and write a table."""
     console = Console()
     cluster = connect()
-    workers = Workers(cluster.cpus, "cpu", 1)
+    workers = Workers(cluster.cpus, "cpu", 1, ready=cluster.cpus)
     few, many = song_copies(songs, max(4, count // 4)), song_copies(songs, count)
     ratios, tallies, stages = [], [], {}
     with tempfile.TemporaryDirectory() as folder:

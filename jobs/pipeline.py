@@ -44,6 +44,8 @@ class Workers:
     threads: int | None
     """Threads of torch in a worker; None: as many as torch likes."""
     songs_at_once: int = 1
+    ready: int = 1
+    """Workers that the cluster has room for now; for more, Ray asks its autoscaler as songs wait."""
 
     @property
     def num_gpus(self) -> float:
@@ -65,10 +67,10 @@ def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
                 "the cluster has no GPU now; say how many workers to ask its autoscaler for, with --workers, "
                 "or use --device cpu"
             )
-        return Workers(count or cluster.gpus, "cuda", None, GPU_SONGS_AT_ONCE)
+        return Workers(count or cluster.gpus, "cuda", None, GPU_SONGS_AT_ONCE, cluster.gpus)
     if device != "cpu":
         raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
-    return Workers(count or max(1, cluster.cpus), "cpu", 1)
+    return Workers(count or max(1, cluster.cpus), "cpu", 1, ready=cluster.cpus)
 
 
 class Build:
@@ -155,7 +157,7 @@ def run_songs(
     at_once = 1 if alone else workers.songs_at_once
     most = min(workers.count, len(songs))
     pool = ActorPoolStrategy(
-        min_size=most if alone else 1,
+        min_size=most if alone else max(1, min(most, workers.ready)),
         max_size=most,
         max_tasks_in_flight_per_actor=1 if alone else 2 * at_once,  # fewer, and Ray adds no actors
         max_concurrent_calls_per_actor=at_once,
