@@ -78,6 +78,7 @@ def test_one_worker_stopped_and_called_again(
     assert "training.learning_rate: 0.002 there, 0.1 asked for" in other.output
 
 
+@pytest.mark.drill  # a whole training of two workers takes minutes
 def test_two_workers_on_s3_learn_what_one_does(plain: Path, s3: S3Location) -> None:
     """The shared batch has the same samples and noise, so the losses differ by rounding alone."""
     popdb, run = make_popdb(f"{s3.url}/popdb"), f"{s3.url}/run"
