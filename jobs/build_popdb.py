@@ -48,6 +48,15 @@ def main(
             "htdemucs if its weights can be had, else spleeter."
         ),
     ] = "auto",
+    separated_stems: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of stems, share of the songs whose vocals are separated from the mix, as those of recordings "
+            "are; the accompaniment stays the true one.",
+        ),
+    ] = 0.0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try songs again that failed before.")
     ] = False,
@@ -131,6 +140,7 @@ def main(
                 device=chosen.device,
                 threads=chosen.threads,
                 max_seconds=60 * max_minutes,
+                separated_stems=separated_stems,
             )
             if cookies:
                 cookies = absolute(cookies)

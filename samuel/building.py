@@ -5,6 +5,7 @@ likes: decoding and writing run beside each other, the models run one song at a 
 leaves the process; what comes back is a small report.
 """
 
+import hashlib
 import io
 import threading
 import time
@@ -66,6 +67,11 @@ class Report:
         self.failed_stage = ""
 
 
+def falls_within(song_id: str, share: float) -> bool:
+    """Whether a song is one of `share` (0 to 1) of all songs: by its id, the same on every machine."""
+    return int(hashlib.sha256(f"separated:v1:{song_id}".encode()).hexdigest()[:8], 16) < share * 2**32
+
+
 class PairBuilder:
     """Songs to pairs in the POPDB at `store`, or to failures there; never an exception for a bad song."""
 
@@ -79,11 +85,14 @@ class PairBuilder:
         device: str = "cpu",
         threads: int | None = None,
         max_seconds: float | None = None,
+        separated_stems: float = 0.0,
     ) -> None:
+        """`separated_stems`: share of the stems songs whose vocals come out of the separator, as a recording's will."""
         if threads:
             torch.set_num_threads(threads)
         self.store = store
         self.max_seconds = max_seconds
+        self.separated_stems = separated_stems
         self.codec: Codec = load_codec(codec, device)
         self.separator: Separator = load_separator(separator, device)
         self.identity = Identity(codec=self.codec.identity, separator=self.separator.identity)
@@ -128,7 +137,10 @@ class PairBuilder:
             report.dropped_seconds = report.seconds - count * CHUNK_SECONDS
         with self.one_song_at_a_time:
             with report.stage("separate"):
-                stems = stems or split_stems(self.separator, mix)
+                if stems is None:
+                    stems = split_stems(self.separator, mix)
+                elif falls_within(song.song_id, self.separated_stems):
+                    stems = Stems(split_stems(self.separator, mix).vocals, stems.accompaniment)
             with report.stage("encode"):
                 vocals, accompaniment = self._encode(stems, count)
         with report.stage("write"):

@@ -11,6 +11,7 @@
 """
 
 import dataclasses
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class RunConfig:
     """Identity of the codec whose latents were trained on."""
     data: str
     """Fingerprint of the pairs."""
+    start: str = ""
+    """Fingerprint of the weights that the run began with; "" for random ones."""
 
     def to_json(self) -> str:
         return json.dumps({"samuel": __version__, **dataclasses.asdict(self)}, indent=2) + "\n"
@@ -104,6 +107,11 @@ class Trained:
     @property
     def codec(self) -> str:
         return self.config.codec
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights: 12 hexadecimal digits."""
+        return hashlib.sha256(to_safetensors(self.model.state_dict())).hexdigest()[:12]
 
 
 def load_for_generation(folder: Location, device: torch.device | str = "cpu") -> Trained:

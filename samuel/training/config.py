@@ -4,12 +4,16 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from samuel.config import CHUNK_FRAMES
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Section V of the paper, and what it leaves open. A step is one batch over all workers."""
 
     batch_size: int = 16
+    crop_frames: int = CHUNK_FRAMES
+    """Frames of each pair that a step sees, at random places; fewer for more steps in the same time."""
     epochs: int = 100
     learning_rate: float = 3.5e-4
     warmup_steps: int = 200
@@ -32,6 +36,8 @@ class TrainingConfig:
         for name in ("batch_size", "epochs", "validate_every", "validation_items", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
+        if not 1 <= self.crop_frames <= CHUNK_FRAMES:
+            raise ValueError(f"expected crop_frames of 1 to {CHUNK_FRAMES}, got {self.crop_frames}")
         if not 0 <= self.dropped < 1:
             raise ValueError(f"expected dropped in [0, 1), got {self.dropped}")
 

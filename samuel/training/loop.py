@@ -16,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from samuel.model import SamuelUNet
+from samuel.precision import autocast
 from samuel.storage import Location, absolute
 from samuel.training import checkpoint
-from samuel.training.checkpoint import Checkpoint, RunConfig
+from samuel.training.checkpoint import Checkpoint, RunConfig, Trained
 from samuel.training.data import Batches, TrainingData
-from samuel.training.objective import Probe, ask, draw, make_probe, part, training_loss
+from samuel.training.objective import Probe, ask, crop, draw, make_probe, part, training_loss
 from samuel.training.optimization import learning_rate, make_average, make_optimizer, update_average
 from samuel.training.plots import Losses
 from samuel.training.results import write_results
@@ -70,8 +71,12 @@ class Trainer:
         workers: Workers | None = None,
         watch: Watch | None = None,
         decode: Callable[[Float[Tensor, "1 channel frame"]], Float[Tensor, "1 2 sample"]] | None = None,
+        start: Trained | None = None,
     ) -> None:
-        """`decode`: latents of the codec to audio, for samples to listen to; without it they are only drawn."""
+        """`decode`: latents of the codec to audio, for samples to listen to; without it they are only drawn.
+
+        `start`: the weights to begin a new run with, those of `config.start`.
+        """
         self.config, self.training = config, config.training
         self.run, self.device = absolute(run), device
         self.workers, self.watch, self.decode = workers or Workers(), watch or Silence(), decode
@@ -83,6 +88,8 @@ class Trainer:
 
         torch.manual_seed(self.training.seed)
         self.model = SamuelUNet(config.model).to(device)
+        if start:
+            checkpoint.load_strictly(self.model, start.model.state_dict(), "the run to start from")
         self.average = make_average(self.model)
         self.optimizer = make_optimizer(self.model, self.training)
         self.progress = Progress()
@@ -121,18 +128,20 @@ class Trainer:
     def _step(self, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor]:
         """One update. Returns the loss of this worker's part and the norm of the gradients."""
         config, step = self.training, self.progress.step
-        shape = (config.batch_size, *vocals.shape[1:])
+        shape = (config.batch_size, vocals.shape[1], config.crop_frames)
         draws = part(
             draw(shape, config.seed, step, config.dropped, self.device), self.workers.rank, self.workers.count
         )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.total, config)
         try:
-            with self._autocast():
+            with autocast(self.device):
                 loss = training_loss(
                     self.parallel,
-                    self.statistics.normalize(vocals, "vocals"),
-                    self.statistics.normalize(accompaniment, "accompaniment"),
+                    self.statistics.normalize(crop(vocals, draws.places, config.crop_frames), "vocals"),
+                    self.statistics.normalize(
+                        crop(accompaniment, draws.places, config.crop_frames), "accompaniment"
+                    ),
                     draws,
                     config.vocal_noise,
                 )
@@ -149,11 +158,6 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         update_average(self.average, self.model, step, config.ema_decay)
         return loss.detach(), norm
-
-    def _autocast(self) -> torch.autocast:
-        """bfloat16 on GPUs that have it. On a CPU it is not faster."""
-        helps = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=helps)
 
     def _log(self, losses: list[Tensor], norm: Tensor, rate: float, journal: Journal | None) -> None:
         kept = self.progress
@@ -181,7 +185,7 @@ class Trainer:
     def _validate(self, journal: Journal | None) -> None:
         """Ask the averaged network, decide about early stopping (all workers alike), write a checkpoint."""
         kept = self.progress
-        with self._autocast():
+        with autocast(self.device):
             answers = ask(self.average, self.probe)
         loss = float(self.workers.mean(answers.loss.mean().to(self.device)))
         kept.validation.append([kept.step, loss])

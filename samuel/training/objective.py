@@ -4,6 +4,7 @@ All randomness of a step is a function of (seed, step) and drawn for the batch o
 each takes its part: so neither a restart nor the number of workers changes what is learned.
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -29,10 +30,15 @@ class Draws:
     noise: Latents
     vocal_noise: Latents
     dropped: Bool[Tensor, " batch"]
+    places: Float[Tensor, " batch"]
+    """Where in its pair each sample's crop lies: 0 at the start, towards 1 at the end."""
 
 
 def draw(shape: tuple[int, int, int], seed: int, step: int, dropped: float, device: torch.device) -> Draws:
-    """The draws of one step for a batch of all workers. `dropped`: probability that a sample's vocals are."""
+    """The draws of one step for a batch of all workers, of the crops' shape.
+
+    `dropped`: probability that a sample's vocals are.
+    """
     generator = torch.Generator(device).manual_seed(hash((seed, step)))
     schedule = _schedule_on(device)
     timesteps = torch.randint(len(schedule), shape[:1], generator=generator, device=device)
@@ -41,6 +47,7 @@ def draw(shape: tuple[int, int, int], seed: int, step: int, dropped: float, devi
         noise=torch.randn(shape, generator=generator, device=device),
         vocal_noise=torch.randn(shape, generator=generator, device=device),
         dropped=torch.rand(shape[:1], generator=generator, device=device) < dropped,
+        places=torch.rand(shape[:1], generator=generator, device=device),
     )
 
 
@@ -48,7 +55,16 @@ def part(draws: Draws, rank: int, workers: int) -> Draws:
     """The `rank`-th of `workers` equal parts."""
     size = len(draws.signal) // workers
     own = slice(rank * size, (rank + 1) * size)
-    return Draws(draws.signal[own], draws.noise[own], draws.vocal_noise[own], draws.dropped[own])
+    return Draws(*(getattr(draws, field.name)[own] for field in dataclasses.fields(Draws)))
+
+
+def crop(
+    latents: Float[Tensor, "batch channel _"], places: Levels, frames: int
+) -> Float[Tensor, "batch channel {frames}"]:
+    """`frames` frames of each pair, beginning at its place of `Draws.places`."""
+    starts = (places * (latents.shape[-1] - frames + 1)).long()
+    index = starts[:, None, None] + torch.arange(frames, device=latents.device)
+    return latents.gather(-1, index.expand(-1, latents.shape[1], -1))
 
 
 def training_loss(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from samuel.precision import autocast
 from samuel.presets import PRESETS
 from samuel.storage import exists
 from samuel.training import TrainingConfig, load_for_generation
@@ -123,10 +124,30 @@ def test_other_data_under_an_old_name_is_refused(tmp_path: Path, whole: tuple[Pa
         trainer(other, run)
 
 
+def test_a_run_can_begin_with_the_weights_of_another(
+    data: TrainingData, whole: tuple[Path, Progress], tmp_path: Path
+) -> None:
+    run, progress = whole
+    start = load_for_generation(run)
+    config = RunConfig(
+        "tiny",
+        TINY.model,
+        dataclasses.replace(SHORT, crop_frames=64, learning_rate=0.0),
+        data.identity.codec,
+        data.fingerprint,
+        start.fingerprint,
+    )
+    begun = Trainer(config, data, tmp_path, CPU, start=start).train(5)
+    assert begun.best_loss == pytest.approx(progress.best_loss)  # nothing was learned on top
+    with pytest.raises(CheckpointError, match=r"start: "):
+        Trainer(dataclasses.replace(config, start=""), data, tmp_path, CPU)
+
+
 def test_validation_uses_the_averaged_weights(data: TrainingData, whole: tuple[Path, Progress]) -> None:
     run, progress = whole
     one = trainer(data, run)
-    averaged, raw = (float(ask(model, one.probe).loss.mean()) for model in (one.average, one.model))
+    with autocast(one.device):
+        averaged, raw = (float(ask(model, one.probe).loss.mean()) for model in (one.average, one.model))
     assert progress.validation[-1][1] == pytest.approx(averaged)
     assert progress.validation[-1][1] != pytest.approx(raw)
 
@@ -233,5 +254,7 @@ def test_what_is_loaded_for_generation_predicts_what_training_validated(
     run, progress = whole
     trained = load_for_generation(run)
     probe = trainer(data, run).probe
-    assert float(ask(trained.model, probe).loss.mean()) == pytest.approx(progress.best_loss)
+    with autocast(torch.device("cpu")):
+        loss = float(ask(trained.model, probe).loss.mean())
+    assert loss == pytest.approx(progress.best_loss)
     assert trained.codec == data.identity.codec

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from samuel.diffusion.process import cosine_schedule, noise_rate, signal_at
-from samuel.training.objective import PROBE_LEVELS, ask, draw, make_probe, part, training_loss
+from samuel.training.objective import PROBE_LEVELS, ask, crop, draw, make_probe, part, training_loss
 
 CPU = torch.device("cpu")
 SHAPE = (400, 4, 8)
@@ -69,6 +69,17 @@ def test_draws_are_a_function_of_seed_and_step() -> None:
     assert not torch.equal(first.noise, draw(SHAPE, 2, 2, 0.1, CPU).noise)
     assert first.noise.mean().abs() < 0.05
     assert not torch.equal(first.noise, first.vocal_noise)
+
+
+def test_crops_reach_every_frame_and_keep_stems_aligned() -> None:
+    pairs = torch.arange(20.0).expand(400, 4, 20)
+    places = draw(SHAPE, 0, 0, 0.1, CPU).places
+    vocals, accompaniment = crop(pairs, places, 8), crop(pairs, places, 8)
+    assert torch.equal(vocals, accompaniment)
+    starts = vocals[:, 0, 0]
+    assert set(starts.tolist()) == set(range(13))
+    assert torch.equal(vocals, starts[:, None, None] + torch.arange(8.0).expand(400, 4, 8))
+    assert torch.equal(crop(pairs, places, 20), pairs)
 
 
 def test_timesteps_are_even_over_the_schedule() -> None:
