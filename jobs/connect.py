@@ -8,6 +8,7 @@ from typing import Any
 import tenacity
 
 import ray
+from ray._private.state import state
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Cluster:
     cpus: int
     gpus: int
     nodes: int
+    gpus_to_come: int = 0
+    """Further GPUs that its autoscaler may start when they are asked for."""
 
 
 def connect() -> Cluster:
@@ -27,7 +30,9 @@ def connect() -> Cluster:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are the job's failures, told once
     resources = ray.cluster_resources()
     alive = [node for node in ray.nodes() if node["Alive"]]
-    return Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), len(alive))
+    gpus = int(resources.get("GPU", 0))
+    most = state.get_max_resources_from_cluster_config() or {}  # None where nothing scales
+    return Cluster(int(resources.get("CPU", 1)), gpus, len(alive), max(0, int(most.get("GPU", 0)) - gpus))
 
 
 @tenacity.retry(

@@ -1,13 +1,6 @@
-"""`ray job submit` against a running head, without further arguments, as on a cluster."""
+"""`ray job submit` of each job against a running head that answers only who has its token."""
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,65 +8,65 @@ import pyarrow.parquet as pq
 import pytest
 
 from samuel.songs import DEMO_SONGS, read_catalogue
-from tests.s3 import free_ports
+from tests.jobs.clusters import Cluster
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
-RAY = str(Path(sys.executable).parent / "ray")
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The storage root that the cluster's nodes were started with."""
+    return tmp_path_factory.mktemp("storage")
 
 
-@pytest.fixture
-def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A Ray head in processes of its own; gives its job address and the storage root it was started with."""
-    port, dashboard, client = free_ports(3)
-    storage = tmp_path / "storage"
-    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short:  # sockets' names have a limit
-        environment = os.environ | {"RAY_AUTH_MODE": "disabled", "SAMUEL_STORAGE": str(storage)}
-        command = [RAY, "start", "--head", "--block", f"--port={port}", f"--temp-dir={short}", "--num-cpus=2"]
-        command += [
-            f"--dashboard-port={dashboard}",
-            f"--ray-client-server-port={client}",
-            "--disable-usage-stats",
-        ]
-        with (tmp_path / "head.log").open("wb") as log:
-            process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        address = f"http://127.0.0.1:{dashboard}"
-        try:
-            wait_for(address, process)
-            yield address, storage
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+@pytest.fixture(scope="module")
+def cluster(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    environment = {"SAMUEL_STORAGE": str(storage)}
+    with Cluster(folder, token=secrets.token_hex(32), environment=environment) as running:
+        yield running
 
 
-def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/api/jobs/", timeout=5).read()
-            return
-        except (TimeoutError, urllib.error.URLError, ConnectionError):
-            time.sleep(0.5)
-    raise RuntimeError("the Ray head did not come up")
+@pytest.fixture(scope="module")
+def popdb(cluster: Cluster, storage: Path) -> Path:
+    """The demo songs, built by a submitted job where the cluster says."""
+    output = cluster.run("python", "jobs/build_popdb.py", "--separator", "spleeter")
+    assert f"{storage}/popdb" in output
+    return storage / "popdb"
 
 
-def test_a_submitted_job_builds_the_demo_songs_where_the_cluster_says(head: tuple[str, Path]) -> None:
-    address, storage = head
-    command = [RAY, "job", "submit", f"--address={address}", "--working-dir", str(ROOT)]
-    done = subprocess.run(
-        [*command, "--", "python", "jobs/build_popdb.py", "--separator", "spleeter"],
-        env=os.environ | {"RAY_AUTH_MODE": "disabled", "PATH": f"{Path(RAY).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{storage}/popdb" in done.stdout
-    built = set(pq.read_table(f"{storage}/popdb/data").column("title").to_pylist())
+@pytest.fixture(scope="module")
+def run(cluster: Cluster, storage: Path, popdb: Path) -> Path:
+    """A few steps of training on it."""
+    out = storage / "run"
+    arguments = ["--data", str(popdb), "--out", str(out), "--preset", "tiny", "--batch-size", "2"]
+    output = cluster.run("python", "jobs/train.py", *arguments, "--steps", "4", "--validate-every", "2")
+    assert "stopped at step 4" in output
+    return out
+
+
+def test_build(popdb: Path) -> None:
+    built = set(pq.read_table(popdb / "data").column("title").to_pylist())
     assert built == {song.title for song in read_catalogue(str(DEMO_SONGS)).songs}
+
+
+def test_train(run: Path) -> None:
+    assert len(list((run / "checkpoints").iterdir())) > 1
+    assert (run / "curves.csv").read_text().count("\n") > 2
+
+
+def test_a_job_that_fails_says_so_with_its_exit_code(cluster: Cluster, storage: Path) -> None:
+    job = cluster.submit(
+        "python", "jobs/train.py", "--data", str(storage / "nothing"), "--out", str(storage / "x")
+    )
+    output, _ = job.communicate()
+    assert job.returncode != 0
+    assert "no POPDB at" in output
+
+
+def test_who_has_no_token_can_submit_nothing(cluster: Cluster) -> None:
+    job = cluster.submit("true", environment={"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    output, _ = job.communicate()
+    assert job.returncode != 0
+    assert "submitted successfully" not in output
+    assert "uthenticat" in output or "401" in output

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner, Result
 
 from jobs.connect import Cluster
-from jobs.train import choose_scaling, main
+from jobs.train import app
+from jobs.training import choose_scaling
 from jobs.training_board import Board, State, clock
 from samuel.presets import PRESETS
 from samuel.storage import as_path, read_bytes
@@ -29,9 +29,6 @@ pytestmark = pytest.mark.timeout(900)
 
 SHORT = ("--preset", "tiny", "--device", "cpu", "--epochs", "4", "--batch-size", "2", "--validate-every", "6")
 """Of three songs of two pairs: 12 steps."""
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(main)
 
 
 def train(data: str, out: Path | str, *arguments: str) -> Result:
@@ -118,6 +115,8 @@ def test_no_popdb_is_told(local_ray: None, tmp_path: Path) -> None:
 def test_gpus_are_taken_where_there_are_some() -> None:
     on_gpus = choose_scaling(Cluster(cpus=16, gpus=4, nodes=1), 4, "auto")
     assert (on_gpus.num_workers, on_gpus.use_gpu) == (4, True)
+    to_come = choose_scaling(Cluster(cpus=1, gpus=0, nodes=1, gpus_to_come=4), 4, "auto")
+    assert to_come.use_gpu
     on_cpu = choose_scaling(Cluster(cpus=16, gpus=0, nodes=1), 2, "auto")
     assert (on_cpu.use_gpu, on_cpu.num_cpus_per_worker) == (False, 8)
     with pytest.raises(ValueError, match="tpu"):
