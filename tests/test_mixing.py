@@ -1,0 +1,114 @@
+"""Mixing: loudness beside another library's, peaks by another way of finding them."""
+
+import numpy as np
+import pyloudnorm
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import resample
+from torch import Tensor
+
+from samuel.config import SAMPLE_RATE
+from samuel.mixing import limit, loudness, mix, true_peak
+from tests.jobs.songs import song_audio
+
+
+def lufs_of(audio: Tensor) -> float:
+    return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(audio.T.double().numpy()))
+
+
+def peak_of(audio: Tensor) -> float:
+    """By Fourier interpolation to 16 times the rate, in dB."""
+    fine = resample(audio.double().numpy(), 16 * audio.shape[1], axis=1)
+    return float(20 * np.log10(np.abs(fine).max()))
+
+
+def drums(seconds: float, seed: int) -> Tensor:
+    """Bursts of noise below 17 kHz that decay fast: far more peak than loudness."""
+    time = torch.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    noise = torch.randn(2, len(time), generator=torch.Generator().manual_seed(seed))
+    bursts = torch.fft.rfft(0.4 * noise * torch.exp(-60 * (time % 0.5)))
+    bursts[:, int(0.77 * bursts.shape[1]) :] = 0
+    return torch.fft.irfft(bursts, n=len(time))
+
+
+def test_loudness_is_that_of_pyloudnorm() -> None:
+    for audio in (song_audio(12.0, 1), drums(12.0, 2), 0.01 * song_audio(3.0, 3)):
+        assert loudness(audio) == pytest.approx(lufs_of(audio), abs=0.1)
+
+
+def test_the_band_is_louder_than_the_vocals_by_the_balance() -> None:
+    vocals, band = song_audio(10.0, 1), 0.01 * drums(10.0, 2)
+    for balance in (-6.0, 0.0, 4.0):
+        mixed = mix(vocals, band, balance, lufs=-40.0)  # so low that nothing is limited
+        both = torch.stack([vocals.flatten(), band.flatten()], dim=1).double()
+        shares = torch.linalg.solve(both.T @ both, both.T @ mixed.flatten().double()).float()
+        torch.testing.assert_close(shares[0] * vocals + shares[1] * band, mixed, atol=1e-5, rtol=0)
+        assert lufs_of(shares[1] * band) - lufs_of(shares[0] * vocals) == pytest.approx(balance, abs=0.2)
+        assert lufs_of(mixed) == pytest.approx(-40, abs=0.1)
+
+
+@pytest.mark.parametrize(("lufs", "within"), [(-23.0, 0.1), (-14.0, 0.5), (-9.0, 2.5)])
+def test_a_mix_with_hard_drums_is_about_as_loud_as_asked_and_never_clipped(
+    lufs: float, within: float
+) -> None:
+    mixed = mix(song_audio(10.0, 1), drums(10.0, 2), lufs=lufs)
+    assert lufs_of(mixed) == pytest.approx(lufs, abs=within)
+    assert peak_of(mixed) < -0.9
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 99), gain=st.floats(0.01, 30), ceiling=st.floats(-12, 0), seconds=st.floats(0.01, 2)
+)
+def test_true_peaks_stay_below_the_ceiling(seed: int, gain: float, ceiling: float, seconds: float) -> None:
+    limited = limit(gain * drums(seconds, seed), ceiling)
+    assert true_peak(limited) <= ceiling + 0.03  # the meter's last digit
+    assert limited.abs().max() <= 10 ** (ceiling / 20) + 1e-4
+
+
+def test_the_limiter_touches_nothing_but_the_surroundings_of_peaks() -> None:
+    audio = 0.1 * song_audio(30.0, 1)  # longer than a block
+    assert torch.equal(limit(audio, -1.0), audio)
+    loud = audio.clone()
+    loud[0, 600_000:600_200] *= 40
+    changed = (limit(loud, -1.0) != loud).any(0).nonzero().flatten()
+    assert 597_000 < changed.min() < 600_000
+    assert 600_000 < changed.max() < 603_000
+
+
+def test_a_low_tone_is_turned_down_without_being_bent() -> None:
+    tone = torch.sin(2 * torch.pi * 50 * torch.arange(3 * SAMPLE_RATE) / SAMPLE_RATE).expand(2, -1)
+    middle = slice(SAMPLE_RATE, 2 * SAMPLE_RATE)
+    limited = limit(2 * tone, -1.0)[:, middle]
+    torch.testing.assert_close(limited, limited.max() * tone[:, middle], atol=2e-3, rtol=0)
+    assert limited.max() == pytest.approx(10 ** (-1 / 20), rel=0.02)
+
+
+def test_silent_vocals_or_band_leave_the_other() -> None:
+    sound, silence = song_audio(5.0, 1), torch.zeros(2, 5 * SAMPLE_RATE)
+    for mixed in (mix(sound, silence), mix(silence, sound, balance_db=6.0)):
+        assert lufs_of(mixed) == pytest.approx(-14, abs=0.5)
+    assert not mix(silence, silence).any()
+    assert mix(silence[:, :0], silence[:, :0]).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"balance_db": 99.0}, "balance from -60 to 60 dB, got 99"),
+        ({"lufs": 3.0}, "loudness from -60 to -5 dB, got 3"),
+        ({"true_peak_db": 1.0}, "true peak"),
+        ({"lufs": float("nan")}, "loudness"),
+    ],
+)
+def test_values_out_of_range_are_refused(wrong: dict[str, float], says: str) -> None:
+    sound = song_audio(1.0, 1)
+    with pytest.raises(ValueError, match=says):
+        mix(sound, sound, **wrong)
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="44100 and 88200 samples"):
+        mix(song_audio(1.0, 1), song_audio(2.0, 1))
