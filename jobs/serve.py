@@ -1,0 +1,270 @@
+"""The service on Ray Serve: HTTP, jobs and page in `Studio`; denoising in `Windows`; reading and decoding in `Audio`.
+
+    serve run jobs.serve:app
+    serve run jobs.serve:app checkpoint=s3://bucket/runs/first device=cuda
+    serve run --app-dir . cluster/serve.yaml
+
+The arguments, each with its environment variable, are those of `jobs/serving/settings.py`.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from jobs.serving.api import build_api
+from jobs.serving.desk import Desk, State, WorkerLost
+from jobs.serving.settings import Settings
+from jobs.serving.spool import Spool
+from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread
+from samuel.generation import WindowTask
+
+import ray
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+from ray.util.metrics import Counter, Gauge, Histogram
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+TRIES = 4
+"""Of a call whose worker died."""
+
+TELL_SECONDS = 0.25
+"""Between two words on the progress of a batch."""
+
+LOST = (RayActorError, DeploymentUnavailableError)
+
+
+@dataclass(frozen=True, eq=False)  # eq: Serve compares what is streamed, and tensors have no truth value
+class Made:
+    latents: Tensor
+
+
+batched: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0)
+
+
+class Windows:
+    """Denoises windows, of whichever requests, in batches."""
+
+    def __init__(self, settings: Settings, device: str):
+        self.thread = one_thread(settings, device)
+        self.sampler = self.thread.submit(Sampler, settings, device).result()
+
+    def reconfigure(self, config: dict[str, Any]) -> None:
+        """`user_config`: how many windows to a batch, and how long to wait for one to fill."""
+        self.denoise.set_max_batch_size(config["batch_size"])
+        self.denoise.set_batch_wait_timeout_s(config["batch_wait_seconds"])
+
+    @batched
+    async def denoise(self, tasks: list[WindowTask]) -> AsyncIterator[list[float] | list[Made]]:
+        """To each task, shares done, then its latents."""
+        share = 0.0
+
+        def progress(done: float) -> None:
+            nonlocal share
+            share = done
+
+        work = asyncio.get_running_loop().run_in_executor(self.thread, self.sampler, tasks, progress)
+        while not (await asyncio.wait({work}, timeout=TELL_SECONDS))[0]:
+            yield [share] * len(tasks)
+        yield [Made(latents) for latents in work.result()]
+
+    async def sample(self, task: WindowTask) -> AsyncIterator[float | Made]:
+        """Shares of the window done, then its latents."""
+        async for said in self.denoise(task):
+            yield said
+
+    async def card(self) -> ModelCard:
+        return self.sampler.card()
+
+
+class Audio:
+    """Reads recordings, decodes latents, mixes and converts."""
+
+    def __init__(self, settings: Settings, device: str):
+        self.thread = one_thread(settings, device)
+        self.coder = self.thread.submit(Coder, settings, device).result()
+
+    async def ready(self) -> bool:
+        return True
+
+    async def do(self, what: str, *arguments: Any) -> Any:
+        """A method of `Coder`."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.thread, getattr(self.coder, what), *arguments
+        )
+
+
+class RemoteWorkers:
+    """`desk.Workers` on Ray: a call whose replica dies is made again, by another one."""
+
+    def __init__(self, windows: DeploymentHandle, audio: DeploymentHandle):
+        self.windows, self.audio = windows, audio
+
+    async def hear(self, recording: bytes, separate: bool) -> Heard:
+        return await self._do("hear", recording, separate)
+
+    async def play(self, latents: Tensor, samples: int) -> bytes:
+        return await self._do("play", latents, samples)
+
+    async def convert(self, stem: bytes, file_format: str) -> bytes:
+        return stem if file_format == "flac" else await self._do("convert", stem, file_format)
+
+    async def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes:
+        return await self._do("mix", vocals, band, balance_db, file_format)
+
+    async def card(self) -> ModelCard:
+        return await self._again(lambda: self.windows.card.remote())
+
+    async def ready(self) -> bool:
+        try:
+            async with asyncio.timeout(2):
+                await asyncio.gather(self.windows.card.remote(), self.audio.ready.remote())
+        except (TimeoutError, *LOST):
+            return False
+        return True
+
+    async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
+        for left in reversed(range(TRIES)):
+            stream: Any = self.windows.options(stream=True).sample.remote(task)
+            try:
+                async for said in stream:
+                    yield said.latents if isinstance(said, Made) else said
+                return
+            except LOST as error:
+                await lost(error, left)
+            except RayTaskError as error:
+                raise error.cause from None
+            except (asyncio.CancelledError, GeneratorExit):
+                stream.cancel()
+                raise
+
+    async def _do(self, what: str, *arguments: Any) -> Any:
+        return await self._again(lambda: self.audio.do.remote(what, *arguments))
+
+    async def _again(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        for left in reversed(range(TRIES)):
+            try:
+                return await call()
+            except LOST as error:
+                await lost(error, left)
+            except RayTaskError as error:  # its own text is a traceback
+                raise error.cause from None
+        raise AssertionError("`lost` raises at the last try")
+
+
+async def lost(error: Exception, left: int) -> None:
+    """Wait a little before another try; raise where none is left."""
+    log.warning("a worker died, %d tries left: %s", left, type(error).__name__)
+    if not left:
+        raise WorkerLost(f"the worker died {TRIES} times at this; try again later") from error
+    await asyncio.sleep(0.5)
+
+
+class RayMeters:
+    """`desk.Meters` in Prometheus form, at the metrics port of each Ray node."""
+
+    def __init__(self) -> None:
+        self.taken = Gauge("samuel_places_taken", "Accompaniments accepted and not yet made.")
+        self.seconds = Histogram(
+            "samuel_stage_seconds",
+            "Of a stage of one accompaniment.",
+            boundaries=[0.1, 0.3, 1, 3, 10, 30, 100, 300],
+            tag_keys=("stage",),
+        )
+        self.count = Counter("samuel_accompaniments", "That came to an end.", tag_keys=("state",))
+        self.speed = Histogram(
+            "samuel_times_real_time",
+            "Seconds of vocals for a second of waiting.",
+            boundaries=[0.1, 0.3, 1, 3, 10, 30, 100],
+        )
+
+    def places(self, taken: int) -> None:
+        self.taken.set(taken)
+
+    def stage(self, name: str, seconds: float) -> None:
+        self.seconds.observe(seconds, {"stage": name})
+
+    def ended(self, state: State, speed: float | None) -> None:
+        self.count.inc(1, {"state": state})
+        if speed:
+            self.speed.observe(speed)
+
+
+@serve.ingress(None)
+class Studio:
+    """The one desk: all HTTP and all jobs. Killed, it begins again with the jobs that lie in the spool."""
+
+    def __init__(self, settings: Settings, windows: DeploymentHandle, audio: DeploymentHandle):
+        self.settings = settings
+        spool = Spool(settings.spool or default_spool())
+        self.desk = Desk(RemoteWorkers(windows, audio), spool, settings, RayMeters())
+        self.background: list[asyncio.Task[None]] = []
+
+    def __serve_build_asgi_app__(self) -> Any:
+        self.background = [
+            asyncio.get_running_loop().create_task(self.desk.open()),
+            asyncio.get_running_loop().create_task(self.desk.sweep()),
+        ]
+        return build_api(self.desk, self.settings)
+
+
+def default_spool() -> Path:
+    """Below the system's temporary folder; the same for a replica that takes a dead one's place."""
+    session = ray.get_runtime_context().get_session_name()
+    name = serve.get_replica_context().app_name
+    return Path(tempfile.gettempdir()) / f"samuel-{session}-{name}"
+
+
+def app(arguments: dict[str, Any]) -> serve.Application:
+    """What `serve run jobs.serve:app name=value ...` starts."""
+    settings = Settings(**arguments)
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"
+    # One GPU holds both; on a CPU both may use all cores, since they rarely work at the same time.
+    kind, other = ("num_gpus", {"num_cpus": 0}) if device == "cuda" else ("num_cpus", {})
+    batch = settings.batch_size or (16 if device == "cuda" else 1)
+    windows = deployment(
+        Windows,
+        ray_actor_options={kind: 0.6} | other,
+        max_ongoing_requests=max(16, 4 * batch),
+        user_config={"batch_size": batch, "batch_wait_seconds": 0.02 if batch > 1 else 0.0},
+        autoscaling_config=scaling(settings.samplers, 2 * batch),
+    ).bind(settings, device)
+    audio = deployment(
+        Audio,
+        ray_actor_options={kind: 0.4} | other,
+        max_ongoing_requests=4,
+        autoscaling_config=scaling(settings.coders, 2),
+    ).bind(settings, device)
+    studio = deployment(Studio, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000, num_replicas=1)
+    return studio.bind(settings, windows, audio)
+
+
+def deployment(work: type, **options: Any) -> serve.Deployment:
+    """A deployment named like its class; a dead replica is noticed within seconds."""
+    made: Any = serve.deployment(
+        name=work.__name__, health_check_period_s=5, graceful_shutdown_timeout_s=20, **options
+    )
+    return made(work)
+
+
+def scaling(most: int, each: int) -> dict[str, Any]:
+    """From one replica to `most`, so that each has about so many calls under way."""
+    return {
+        "min_replicas": 1,
+        "initial_replicas": 1,
+        "max_replicas": most,
+        "target_ongoing_requests": each,
+        "upscale_delay_s": 10,
+        "downscale_delay_s": 300,
+    }

@@ -1,0 +1,384 @@
+"""Jobs: accepted within limits, made window by window, watched, cancelled, and found again after a crash.
+
+A job is an asyncio task. It owns no model: it asks `Workers`, and all it asks may be asked again, since the same
+order gives the same result. Of each variation one window is in the works at a time, so that a song of many windows
+does not stand before a short one.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from jobs.serving.problems import ProblemError
+from jobs.serving.settings import Settings
+from jobs.serving.spool import RECORDING, VOCALS, Spool, band_file
+from jobs.serving.workers import Heard, ModelCard
+from samuel.audio import AudioError
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.generation import Recipe, WindowTask, plan_windows
+
+log = logging.getLogger(__name__)
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+HEARD, SAMPLED = 0.05, 0.9
+"""Shares of the work that are done when the vocals are heard, and when all windows are made."""
+
+MOST_STARTS = 3
+"""A job that was in the works at so many crashes of the desk may be their cause."""
+
+
+class Workers(Protocol):
+    """Who does the work: processes elsewhere. Each call may take long; a cancelled one should stop."""
+
+    async def hear(self, recording: bytes, separate: bool) -> Heard: ...
+
+    def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
+        """Shares done, then the window's latents."""
+        ...
+
+    async def play(self, latents: Tensor, samples: int) -> bytes: ...
+
+    async def convert(self, stem: bytes, file_format: str) -> bytes: ...
+
+    async def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes: ...
+
+    async def card(self) -> ModelCard: ...
+
+    async def ready(self) -> bool: ...
+
+
+class Meters(Protocol):
+    """Told what there is to measure."""
+
+    def places(self, taken: int) -> None: ...
+
+    def stage(self, name: str, seconds: float) -> None: ...
+
+    def ended(self, state: State, speed: float | None) -> None: ...
+
+
+class WorkerLost(Exception):
+    """A worker died at this call, again and again."""
+
+
+@dataclass(frozen=True)
+class Remake:
+    """A region of an earlier result to make anew, in seconds."""
+
+    job: str
+    variation: int
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for. `recipes` has one for each variation."""
+
+    recipes: tuple[Recipe, ...]
+    separate: bool = False
+    remake: Remake | None = None
+    kept: bool = True
+    """Whether the client comes back for the result; else the job ends with its connection."""
+    owner: str = ""
+    """Digest of the token it came with."""
+
+
+@dataclass
+class Job:
+    id: str
+    order: Order
+    state: State = "queued"
+    stage: str = "waiting"
+    progress: float = 0.0
+    seconds: float | None = None
+    """Length of the vocals."""
+    problem: dict[str, Any] | None = None
+    created: float = field(default_factory=time.time)
+    ended: float | None = None
+    starts: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("succeeded", "failed", "cancelled")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Job":
+        order = fields["order"]
+        order["recipes"] = tuple(Recipe(**recipe) for recipe in order["recipes"])
+        order["remake"] = order["remake"] and Remake(**order["remake"])
+        return cls(**fields | {"order": Order(**order)})
+
+
+class Place:
+    """One of the desk's limited places; given back once."""
+
+    def __init__(self, desk: "Desk"):
+        self.desk: Desk | None = desk
+        desk.taken += 1
+        desk.meters.places(desk.taken)
+
+    def give_back(self) -> None:
+        if self.desk:
+            self.desk.taken -= 1
+            self.desk.meters.places(self.desk.taken)
+        self.desk = None
+
+
+class Desk:
+    """All jobs of the service. Not thread-safe: lives on one event loop."""
+
+    def __init__(self, workers: Workers, spool: Spool, settings: Settings, meters: Meters):
+        self.workers, self.spool, self.settings, self.meters = workers, spool, settings, meters
+        self.jobs: dict[str, Job] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.changed = asyncio.Condition()
+        self.taken = 0
+        self.usual_seconds = 10.0
+
+    async def open(self) -> None:
+        """Take up the jobs that an earlier desk left."""
+        for job_id, state in (await asyncio.to_thread(self.spool.states)).items():
+            job = Job.from_json(state)
+            if not (job.order.kept or job.over):
+                await asyncio.to_thread(self.spool.delete, job_id)
+                continue
+            self.jobs[job_id] = job
+            if not job.over:
+                log.warning("taking up job %s again", job_id)
+                self._start(job, Place(self))
+
+    async def sweep(self) -> None:
+        """Delete, for ever, what has been there for long enough."""
+        while True:
+            await asyncio.sleep(min(60.0, 15 * self.settings.keep_minutes))
+            oldest = time.time() - 60 * self.settings.keep_minutes
+            over = [job for job in self.jobs.values() if job.ended]
+            surplus = len(over) - self.settings.keep_jobs
+            for number, job in enumerate(sorted(over, key=lambda job: job.ended or 0)):
+                if number < surplus or (job.ended or 0) < oldest:
+                    await self.forget(job)
+
+    def place(self) -> Place:
+        """A place for one more job. Raises the 429 of a full desk."""
+        if self.taken >= self.settings.places:
+            wait = max(1, min(60, round(self.usual_seconds)))
+            raise ProblemError(
+                429,
+                f"all {self.settings.places} places are taken; try again in {wait} s",
+                {"Retry-After": str(wait)},
+            )
+        return Place(self)
+
+    def find(self, job_id: str, owner: str = "") -> Job:
+        """Raises a 404 for an id that is not there, or another's."""
+        job = self.jobs.get(job_id)
+        if job is None or job.order.owner != owner:
+            raise ProblemError(
+                404, f"no accompaniment {job_id!r}: it never was, was deleted, or its time is over"
+            )
+        return job
+
+    async def submit(self, order: Order, recording: bytes | None, place: Place) -> Job:
+        """Accept a job; it is written down before anybody is told of it."""
+        job = Job(secrets.token_hex(16), order)
+        if recording is not None:
+            await asyncio.to_thread(self.spool.write, job.id, RECORDING, recording)
+        await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+        self.jobs[job.id] = job
+        self._start(job, place)
+        return job
+
+    async def forget(self, job: Job) -> None:
+        """Stop a job and delete all that there is of it."""
+        self.jobs.pop(job.id, None)
+        task = self.tasks.get(job.id)
+        if task:
+            task.cancel()
+            await asyncio.wait([task])
+        await asyncio.to_thread(self.spool.delete, job.id)
+
+    async def finished(self, job: Job) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: job.over)
+
+    async def watch(self, job: Job) -> AsyncIterator[Job]:
+        """The job at each change, the last time when it is over."""
+        while True:
+            seen = (job.state, job.stage, job.progress)
+            yield job
+            if job.over:
+                return
+            async with self.changed:
+                await self.changed.wait_for(lambda seen=seen: (job.state, job.stage, job.progress) != seen)  # type: ignore[misc]
+
+    async def read(self, job: Job, name: str) -> bytes:
+        """A file of a job that has ended well. Raises a 409 for any other."""
+        if job.state != "succeeded":
+            raise ProblemError(
+                409, f"the accompaniment is {job.state}; ask for its audio when it has succeeded"
+            )
+        try:
+            return await asyncio.to_thread(self.spool.read, job.id, name)
+        except FileNotFoundError:
+            raise ProblemError(404, "this part of the result is not there") from None
+
+    def _start(self, job: Job, place: Place) -> None:
+        job.starts += 1
+        task = asyncio.create_task(self._run(job))
+        self.tasks[job.id] = task
+
+        def end(_: object) -> None:
+            place.give_back()
+            self.tasks.pop(job.id, None)
+
+        task.add_done_callback(end)
+
+    async def _run(self, job: Job) -> None:
+        """From order to result; whatever happens becomes the job's state."""
+        began = time.monotonic()
+        state: State = "failed"
+        error: ProblemError | None = None
+        try:
+            if job.starts > MOST_STARTS:
+                raise ProblemError(
+                    500, "the service broke down several times during this job; it is not tried again"
+                )
+            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+            async with asyncio.timeout(self.settings.max_job_seconds):
+                await self._make(job)
+            state = "succeeded"
+        except asyncio.CancelledError:
+            state = "cancelled"
+        except ProblemError as problem:
+            error = problem
+        except (AudioError, ValueError) as problem:
+            error = ProblemError(422, str(problem))
+        except TimeoutError:
+            error = ProblemError(
+                504, f"not done within {self.settings.max_job_seconds:g} s; send less at once"
+            )
+        except WorkerLost as problem:
+            error = ProblemError(503, str(problem), {"Retry-After": "10"})
+        except Exception:
+            log.exception("job %s failed", job.id)
+            error = ProblemError(500, "the server made a mistake; it is in its log")
+        job.problem = error.problem.model_dump() if error else None
+        took = time.monotonic() - began
+        if state == "succeeded":
+            self.usual_seconds += 0.2 * (took - self.usual_seconds)
+        job.ended = time.time()
+        self.meters.ended(state, job.seconds / took if job.seconds and state == "succeeded" else None)
+        if state != "cancelled":
+            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json() | {"state": state})
+            await asyncio.to_thread(self.spool.delete_file, job.id, RECORDING)
+        await self._tell(
+            job, state=state, stage="done", progress=1.0 if state == "succeeded" else job.progress
+        )
+
+    async def _make(self, job: Job) -> None:
+        latents, samples, bands = await self._prepare(job)
+        vocals = latents["vocals"]
+        job.seconds = samples / SAMPLE_RATE
+        region = None
+        if job.order.remake:
+            region = region_frames(job.order.remake, samples)
+        shares = [0.0] * len(bands)
+
+        async def tell(variation: int, share: float) -> None:
+            shares[variation] = share
+            done = HEARD + (SAMPLED - HEARD) * sum(shares) / len(shares)
+            await self._tell(job, state="running", stage="sample", progress=done)
+
+        await tell(0, 0.0)
+        try:
+            async with self._timed(job, "sample"), asyncio.TaskGroup() as group:
+                for number, (band, recipe) in enumerate(zip(bands, job.order.recipes, strict=True)):
+                    group.create_task(self._fill(vocals, band, region, recipe, number, tell))
+        except* Exception as errors:
+            raise errors.exceptions[0] from None
+        await self._tell(job, stage="decode", progress=SAMPLED)
+        async with self._timed(job, "decode"):
+            played = await asyncio.gather(*(self.workers.play(band, samples) for band in bands))
+        for number, stem in enumerate(played):
+            await asyncio.to_thread(self.spool.write, job.id, band_file(number), stem)
+        made = {f"band-{number}": band for number, band in enumerate(bands)}
+        await asyncio.to_thread(self.spool.write_latents, job.id, {"vocals": vocals} | made)
+
+    async def _prepare(self, job: Job) -> tuple[dict[str, Tensor], int, list[Tensor]]:
+        """Latents of the vocals, their length in samples, and what each variation begins with."""
+        remake = job.order.remake
+        if remake:
+            earlier = self.find(remake.job, job.order.owner)
+            stem = await self.read(earlier, VOCALS)
+            latents = await asyncio.to_thread(self.spool.read_latents, earlier.id)
+            await asyncio.to_thread(self.spool.write, job.id, VOCALS, stem)
+            samples = round((earlier.seconds or 0) * SAMPLE_RATE)
+            return latents, samples, [latents[f"band-{remake.variation}"].clone() for _ in job.order.recipes]
+        await self._tell(job, stage="separate" if job.order.separate else "encode")
+        recording = await asyncio.to_thread(self.spool.read, job.id, RECORDING)
+        async with self._timed(job, job.stage):
+            heard = await self.workers.hear(recording, job.order.separate)
+        await asyncio.to_thread(self.spool.write, job.id, VOCALS, heard.vocals)
+        bands = [torch.zeros_like(heard.latents) for _ in job.order.recipes]
+        return {"vocals": heard.latents}, heard.samples, bands
+
+    async def _fill(
+        self,
+        vocals: Tensor,
+        band: Tensor,
+        region: tuple[int, int] | None,
+        recipe: Recipe,
+        number: int,
+        tell: Callable[[int, float], Awaitable[None]],
+    ) -> None:
+        """Make one variation's windows in `band`, one after the other."""
+        windows = plan_windows(vocals.shape[-1], region)
+        for done, window in enumerate(windows):
+            place = slice(window.start, window.stop)
+            task = WindowTask(vocals[:, place].clone(), band[:, place].clone(), window, recipe)
+            async for made in self.workers.sample(task):
+                if isinstance(made, Tensor):
+                    band[:, place] = made
+                else:
+                    await tell(number, (done + made) / len(windows))
+
+    @contextlib.asynccontextmanager
+    async def _timed(self, job: Job, stage: str) -> AsyncIterator[None]:
+        began = time.monotonic()
+        yield
+        job.stage_seconds[stage] = round(time.monotonic() - began, 3)
+        self.meters.stage(stage, job.stage_seconds[stage])
+
+    async def _tell(self, job: Job, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(job, name, value)
+        async with self.changed:
+            self.changed.notify_all()
+
+
+def region_frames(remake: Remake, samples: int) -> tuple[int, int]:
+    """The frames of a region. Raises a 422 for one that is not within the vocals."""
+    seconds = samples / SAMPLE_RATE
+    if not 0 <= remake.start < remake.stop or remake.start >= seconds:
+        raise ProblemError(
+            422,
+            f"expected a region within {seconds:.2f} s, from before to; got {remake.start:g} to {remake.stop:g} s",
+        )
+    frames = -(-samples // FRAME_SAMPLES)
+    first = round(remake.start * SAMPLE_RATE / FRAME_SAMPLES)
+    last = round(min(remake.stop, seconds) * SAMPLE_RATE / FRAME_SAMPLES)
+    return min(first, frames - 1), min(frames, max(last, first + 1))
