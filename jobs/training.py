@@ -1,0 +1,173 @@
+"""The Ray side of training: where the workers run, what each does, how they tell of it."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from jobs.connect import Cluster
+from jobs.training_board import Board, Display
+from samuel.codec import load_codec
+from samuel.model import ModelConfig
+from samuel.storage import StorageError, as_path, is_s3
+from samuel.training import TrainingConfig, load_for_generation
+from samuel.training.checkpoint import RunConfig
+from samuel.training.data import load_training_data
+from samuel.training.loop import Trainer, TrainingError
+from samuel.training.workers import Workers
+
+import ray
+import ray.train
+from ray.train import FailureConfig, ScalingConfig
+from ray.train import RunConfig as RayRunConfig
+from ray.train.torch import TorchTrainer, get_device
+
+WORKER_DEATHS = 5
+"""Times that workers may die before a run gives up; it can be started again."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user asks for, as it goes to the workers."""
+
+    data: str
+    out: str
+    preset: str
+    model: ModelConfig
+    training: TrainingConfig
+    steps: int | None
+    codec: str
+    memory_bytes: int | None
+    threads: int | None
+    start_from: str | None
+
+
+def choose_scaling(cluster: Cluster, workers: int, device: str) -> ScalingConfig:
+    """Workers and what each gets. Raises ValueError for more GPUs than there are or can come."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"expected --device cpu, cuda or auto, got {device!r}")
+    gpus = cluster.gpus + cluster.gpus_to_come
+    on_gpus = device == "cuda" or (device == "auto" and gpus > 0)
+    if on_gpus and gpus < workers:
+        raise ValueError(
+            f"{workers} workers need {workers} GPUs, the cluster has {gpus}; lower --workers, or ask for --device cpu"
+        )
+    cpus = 1 if on_gpus else max(1, cluster.cpus // workers)
+    if not on_gpus and cluster.cpus < workers:
+        raise ValueError(
+            f"{workers} workers need {workers} cores, the cluster has {cluster.cpus}; lower --workers"
+        )
+    return ScalingConfig(num_workers=workers, use_gpu=on_gpus, resources_per_worker={"CPU": cpus})
+
+
+def train(settings: Settings, scaling: ScalingConfig, console: Console) -> None:
+    """Run the workers to the end. Raises TrainingError with the reason when they fail."""
+    board: Any = ray.remote(num_cpus=0)(Board).remote()
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"settings": settings, "board": board},
+        scaling_config=scaling,
+        run_config=RayRunConfig(
+            name=name, failure_config=FailureConfig(max_failures=WORKER_DEATHS), **ray_storage(settings.out)
+        ),
+    )
+    with Display(board, console):
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise TrainingError(
+                f"the workers died {WORKER_DEATHS + 1} times ({error}); if memory ran out, lower --batch-size. "
+                f"The same command goes on from the last checkpoint"
+            ) from error
+    outcome = ray.get(board.outcome.remote())
+    if outcome.error:
+        raise TrainingError(outcome.error)
+    console.print(f"{outcome.message}. Generate with {settings.out}", soft_wrap=True, highlight=False)
+
+
+def ray_storage(out: str) -> dict[str, Any]:
+    """Where Ray keeps its own notes about a run; all nodes must reach it, as they must the run."""
+    if not is_s3(out):
+        return {"storage_path": f"{out}/ray"}
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    located = as_path(out) / "ray"
+    return {"storage_path": located.path, "storage_filesystem": PyFileSystem(FSSpecHandler(located.fs))}
+
+
+def train_worker(given: dict[str, Any]) -> None:
+    """One worker. What a user can mend is told to the driver; all else fails the worker, and Ray starts it again."""
+    settings, board = given["settings"], given["board"]
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    context = ray.train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size())
+    try:
+        data = load_training_data(settings.data, settings.memory_bytes)
+        start = load_for_generation(settings.start_from) if settings.start_from else None
+        config = RunConfig(
+            settings.preset,
+            settings.model,
+            settings.training,
+            data.identity.codec,
+            data.fingerprint,
+            start.fingerprint if start else "",
+        )
+        device = get_device()
+        assert isinstance(device, torch.device)
+        trainer = Trainer(
+            config,
+            data,
+            settings.out,
+            device,
+            workers,
+            watch=BoardWatch(board, data.training_pairs) if workers.leads else None,
+            decode=listening_decoder(settings.codec, data.identity.codec, device) if workers.leads else None,
+            start=start,
+        )
+        progress = trainer.train(settings.steps)
+    except StorageError:
+        raise
+    except (ValueError, TrainingError) as error:
+        ray.get(board.fail.remote(str(error)))
+        return
+    if workers.leads:
+        why = (
+            "stopped early"
+            if progress.stopped_early
+            else "finished"
+            if progress.step == trainer.total
+            else "stopped"
+        )
+        ray.get(
+            board.finish.remote(
+                f"{why} at step {progress.step} of {trainer.total}; "
+                f"best validation loss {progress.best_loss:.4f} at step {progress.best_step}"
+            )
+        )
+
+
+class BoardWatch:
+    """The leading worker's `Watch`: tells the driver, and does not wait for it."""
+
+    def __init__(self, board: Any, pairs: int) -> None:
+        self.board = board
+        board.begin.remote(os.getpid(), pairs)
+
+    def trained(self, step: int, total: int, values: dict[str, float]) -> None:
+        self.board.trained.remote(step, total, values)
+
+    def validated(self, step: int, values: dict[str, float]) -> None:
+        self.board.validated.remote(step, values)
+
+
+def listening_decoder(codec: str, identity: str, device: torch.device) -> Any:
+    """The POPDB's codec, to hear samples; None where it was not named and does not come with the package."""
+    if not codec and not identity.startswith("mini@"):
+        return None
+    found = load_codec(codec or "mini", device)
+    return found.decode if found.identity == identity else None
