@@ -1,22 +1,18 @@
-"""How fast building is: against the bare models, by stage, over workers, and in memory.
+"""How fast building is: against the bare models, by stage, and in memory.
 
 Writes one Markdown table. Timings of a shared machine drift, so what is compared runs in turns and
 is reported as a ratio.
 """
 
-import logging
-import os
 import platform
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-import numpy as np
 import psutil
 import torch
 import typer
@@ -26,72 +22,11 @@ from jobs.connect import connect
 from jobs.pipeline import Workers, build
 from jobs.summary import Tally
 from samuel.audio import decode
-from samuel.building import PairBuilder, Report
-from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
+from samuel.building import PairBuilder
 from samuel.popdb import Identity, Store
 from samuel.popdb.lease import Lease
-from samuel.popdb.schema import pairs_table
 from samuel.separation import split_stems
 from samuel.songs import DEMO_SONGS, Song, read_catalogue
-
-import ray
-
-SIMULATED = Identity(codec="simulated", separator="simulated")
-
-
-@dataclass(frozen=True)
-class Span:
-    """When a simulated worker was busy with a song, in seconds of the machine's clock."""
-
-    worker: int
-    start: float
-    end: float
-
-
-class SimulatedGpu:
-    """A worker whose models only wait, as a CPU waits for its GPU; what it writes is a real pair."""
-
-    def __init__(self, store: Store, seconds: float, spans: Path) -> None:
-        self.store, self.seconds, self.spans = store, seconds, spans
-        self.latents = np.zeros((1, LATENT_CHANNELS, CHUNK_FRAMES), np.float16)
-
-    def __call__(self, song: Song, audio: str | None, attempts: int) -> Report:
-        start = time.time()
-        time.sleep(self.seconds)
-        end = time.time()
-        pairs = pairs_table(song, SIMULATED, self.latents, self.latents, [1.0])
-        self.store.write_song(song.song_id, pairs)
-        with (self.spans / f"{os.getpid()}.txt").open("a") as file:
-            file.write(f"{os.getpid()} {start} {end}\n")
-        return Report(song.song_id, song.title, pairs=1, seconds=47.55)
-
-
-def efficiency(spans: list[Span], workers: int) -> float:
-    """Share of the time in which all workers had begun and none had run out that they were busy."""
-    by_worker: dict[int, list[Span]] = {}
-    for span in spans:
-        by_worker.setdefault(span.worker, []).append(span)
-    if len(by_worker) < workers:
-        raise ValueError(
-            f"expected {workers} workers to get songs, only {len(by_worker)} did; use more songs"
-        )
-    begin = max(min(span.start for span in of) for of in by_worker.values())
-    finish = min(max(span.end for span in of) for of in by_worker.values())
-    busy = sum(max(0.0, min(span.end, finish) - max(span.start, begin)) for span in spans)
-    return busy / (workers * (finish - begin))
-
-
-def measure_scaling(workers: int, songs_each: int, seconds: float, folder: Path) -> float:
-    """Efficiency of `workers` simulated GPU workers on this machine."""
-    spans = folder / f"spans-{workers}"
-    spans.mkdir()
-    store = Store.at(folder / f"scaling-{workers}")
-    songs = [Song(f"{n:016x}", f"Song {n}", "", "", "audio") for n in range(workers * songs_each)]
-    make = partial(SimulatedGpu, store, seconds, spans)
-    with Lease(store.root) as lease:
-        build(songs, store, lease, SIMULATED, make, Workers(workers, "cuda", None, ready=workers))
-    lines = [line.split() for file in spans.iterdir() for line in file.read_text().splitlines()]
-    return efficiency([Span(int(pid), float(start), float(end)) for pid, start, end in lines], workers)
 
 
 class PeakMemory:
@@ -177,7 +112,6 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often loop and job take turns.")] = 2,
     codec: Annotated[str, typer.Option(help="As for build_popdb.")] = "mini",
     separator: Annotated[str, typer.Option(help="As for build_popdb.")] = "spleeter",
-    simulated_seconds: Annotated[float, typer.Option(help="Seconds a simulated GPU takes for a song.")] = 1.0,
     out: Annotated[Path, typer.Option(help="Where the table is written.")] = Path("build_benchmark.md"),
 ) -> None:
     """Measure the building of a POPDB on this machine's CPU and write a table."""
@@ -199,13 +133,6 @@ def main(
             )
             stages = {stage: tally.seconds / max(spent, 1e-9) for stage, spent in tally.stage_seconds.items()}
         _, _, few_memory = whole_job(few, codec, separator, Path(folder) / "few", workers)
-    ray.shutdown()
-    ray.init(num_cpus=cluster.cpus, num_gpus=16, include_dashboard=False, logging_level=logging.ERROR)
-    scaling = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number in (1, 2, 4, 8, 16):
-            scaling[number] = measure_scaling(number, 16, simulated_seconds, Path(folder))
-            console.print(f"{number} simulated GPU workers: {scaling[number]:.1%} busy")
     lines = [
         "# Building a POPDB, measured",
         "",
@@ -223,10 +150,6 @@ def main(
             if stage != "chunk"
         ),
         f"| peak memory of all processes, {len(few)} songs / {len(many)} songs | {few_memory:.0f} / {many_memory:.0f} MiB |",
-        *(
-            f"| {number} simulated GPU workers, {simulated_seconds:g} s a song: share of time busy | {share:.1%} |"
-            for number, share in scaling.items()
-        ),
         "",
     ]
     out.write_text("\n".join(lines))

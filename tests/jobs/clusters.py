@@ -23,6 +23,8 @@ import yaml
 
 from tests.s3 import free_ports
 
+import ray
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 HEAD_ID = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
@@ -65,20 +67,13 @@ class Cluster:
     )
     def start(self) -> None:
         """Start the head and wait for it; again where a busy machine was too slow for Ray's own time limits."""
-        self.port, self.dashboard, client = free_ports(3)
+        self.port, self.dashboard, agent, client = free_ports(4)
         self.url = f"http://127.0.0.1:{self.dashboard}"
         self.sockets = tempfile.TemporaryDirectory(prefix="ray", dir="/tmp")  # their names have a limit
-        command = [
-            f"{BIN}/ray",
-            "start",
-            "--head",
-            "--block",
-            "--disable-usage-stats",
-            "--node-ip-address=127.0.0.1",
-        ]
+        command = [f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
         command += [f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={self.cpus}"]
-        command += [f"--ray-client-server-port={client}", f"--temp-dir={self.sockets.name}"]
-        command += ["--object-store-memory=200000000"]
+        command += [f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
+        command += [f"--temp-dir={self.sockets.name}", "--object-store-memory=200000000"]
         environment = self.environment | {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "240"}  # of a busy machine
         if self.gpu_nodes:
             command += [f"--autoscaling-config={self.autoscaling()}"]
@@ -126,7 +121,7 @@ class Cluster:
             "idle_timeout_minutes": 0.1,
             "provider": {
                 "type": "fake_multinode",
-                "gcs_address": f"127.0.0.1:{self.port}",
+                "gcs_address": f"{ray.util.get_node_ip_address()}:{self.port}",
                 "use_node_id_as_ip": True,
                 "disable_node_updaters": True,
                 "disable_launch_config_check": True,
@@ -143,7 +138,7 @@ class Cluster:
 
     def answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/api/healthz", timeout=5).read()
+            urllib.request.urlopen(f"{self.url}/api/gcs_healthz", timeout=5).read()
         except (TimeoutError, urllib.error.URLError, ConnectionError):
             return False
         return True
@@ -167,11 +162,11 @@ class Cluster:
         return found
 
     def drivers(self, script: str) -> list[psutil.Process]:
-        """The submitted jobs' own processes that run `script`."""
+        """The submitted jobs' own processes that run `script`, a file or a module."""
         found = []
         for process in self.family():
             try:
-                if process.cmdline()[1:2] == [script]:
+                if process.name().startswith("python") and script in process.cmdline()[1:3]:
                     found.append(process)
             except (psutil.Error, IndexError):
                 continue

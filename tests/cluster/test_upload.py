@@ -1,0 +1,43 @@
+"""What `ray job submit --working-dir .` uploads: all that the jobs need, and little else."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ray._private.runtime_env.packaging import create_package
+
+ROOT = Path(__file__).parents[2]
+
+MOST_BYTES = 60_000_000
+"""Ray's dashboard refuses more than 100 MiB."""
+
+
+@pytest.fixture(scope="module")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, as a cluster unpacks it."""
+    folder = tmp_path_factory.mktemp("upload")
+    package = folder / "package.zip"
+    create_package(str(ROOT), package, include_gitignore=True)
+    assert package.stat().st_size < MOST_BYTES
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_it_holds_the_code_and_what_lies_beside_it(uploaded: Path) -> None:
+    there = {entry.name for entry in uploaded.iterdir()}
+    assert {"jobs", "samuel"} <= there
+    assert not there & {"tests", "cluster", ".git", ".venv", ".mypy_cache"}
+    assert (uploaded / "samuel" / "codec" / "weights").is_dir()
+
+
+@pytest.mark.parametrize("job", ["build_popdb", "train"])
+def test_a_job_runs_from_it_alone(uploaded: Path, job: str) -> None:
+    command = [sys.executable, f"jobs/{job}.py", "--help"]
+    environment = {"PYTHONPATH": str(uploaded), "PATH": "/usr/bin"}
+    done = subprocess.run(command, cwd=uploaded, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--out" in done.stdout

@@ -1,0 +1,108 @@
+"""A cluster that breathes and breaks under `build_popdb.py`: every song's pairs must be there once, the same bits.
+
+`pytest -m drill -k NAME` runs one of these; they take minutes.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.jobs.clusters import ROOT, Cluster, kill
+from tests.jobs.songs import write_song
+from tests.jobs.test_build_popdb_drills import pairs, songs_done
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
+
+SONGS = 6
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("songs")
+    for seed in range(SONGS):
+        write_song(folder / f"song {seed}.ogg", 48.0 + 48.0 * (seed % 2), seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """The pairs that a Ray of the job's own makes."""
+    out = tmp_path_factory.mktemp("undisturbed") / "popdb"
+    script = str(ROOT / "jobs" / "build_popdb.py")
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
+    subprocess.run([sys.executable, script, *arguments(songs, out)], env=environment, check=True)
+    return pairs(out)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A head that does no work, as in cluster/aws.yaml, and two nodes with a GPU each when they are asked for."""
+    with Cluster(tmp_path, cpus=0, gpu_nodes=2, environment={"PYTHONPATH": str(ROOT)}) as running:
+        yield running
+
+
+def arguments(songs: Path, out: Path) -> list[str]:
+    return ["--songs", str(songs), "--out", str(out), "--separator", "spleeter"]
+
+
+def on_gpus(songs: Path, out: Path) -> list[str]:
+    """The command of a job that asks for two GPUs which are not there yet."""
+    return [
+        "python",
+        "-m",
+        "tests.jobs.fake_gpus",
+        *arguments(songs, out),
+        "--device",
+        "cuda",
+        "--workers",
+        "2",
+    ]
+
+
+def test_gpu_nodes_come_when_songs_wait_and_go_when_none_do(
+    cluster: Cluster, songs: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    assert not cluster.nodes()
+    job = cluster.submit(*on_gpus(songs, tmp_path / "popdb"))
+    seen = []
+    while job.poll() is None:
+        seen.append(len(cluster.nodes()))
+        time.sleep(1)
+    output, _ = job.communicate()
+    assert job.returncode == 0, output
+    assert max(seen) == 2
+    assert pairs(tmp_path / "popdb").equals(undisturbed)
+    cluster.wait_until(lambda: not cluster.nodes(), 120)
+
+
+def test_a_node_that_goes_in_mid_run_is_replaced_and_costs_nothing(
+    cluster: Cluster, songs: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    job = cluster.submit(*on_gpus(songs, tmp_path / "popdb"))
+    cluster.wait_until(lambda: songs_done(tmp_path / "popdb") >= 1 and len(cluster.nodes()) == 2, 400)
+    kill(cluster.nodes()[0])
+    output, _ = job.communicate()
+    assert job.returncode == 0, output
+    assert f"{SONGS} songs" in output
+    assert pairs(tmp_path / "popdb").equals(undisturbed)
+
+
+def test_a_job_whose_driver_is_killed_is_submitted_again(
+    cluster: Cluster, songs: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    job = cluster.submit(*on_gpus(songs, tmp_path / "popdb"))
+    cluster.wait_until(lambda: songs_done(tmp_path / "popdb") >= 1, 400)
+    (driver,) = cluster.drivers("tests.jobs.fake_gpus")
+    kill(driver)
+    output, _ = job.communicate()
+    assert job.returncode != 0, output
+    done = songs_done(tmp_path / "popdb")
+    assert 1 <= done < SONGS
+    output = cluster.run(*on_gpus(songs, tmp_path / "popdb"))
+    assert pairs(tmp_path / "popdb").equals(undisturbed)
