@@ -1,0 +1,85 @@
+// The service's HTTP API, and errors fit to show.
+
+export class Trouble extends Error {
+  constructor(words, status = 0) {
+    super(words);
+    this.status = status;
+  }
+}
+
+let token = sessionStorage.getItem("token") ?? "";
+
+export function useToken(given) {
+  token = given;
+  sessionStorage.setItem("token", given);
+}
+
+async function call(path, options = {}) {
+  const headers = { ...options.headers };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Trouble("The server cannot be reached. Check that it is running, and try again.");
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Trouble(sentence(problem.detail ?? `The server answered ${answer.status}.`), answer.status);
+}
+
+function sentence(words) {
+  const text = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+export async function model() {
+  return (await (await call("v1/models")).json()).data[0];
+}
+
+/** Ask for an accompaniment; gives its job. `fields` are those of the API, without the empty ones. */
+export async function order(fields, signal) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== null && value !== "") form.append(name, value);
+  const answer = await call("v1/accompaniments", { method: "POST", body: form, headers: { Prefer: "respond-async" }, signal });
+  return answer.json();
+}
+
+/** The job when it is over; `tell` hears of every state before. Waits out a server that is away for a minute. */
+export async function finished(job, tell, signal) {
+  let lost = 0;
+  while (!["succeeded", "failed", "cancelled"].includes(job.state)) {
+    tell(job, lost > 0);
+    await pause(400, signal);
+    try {
+      job = await (await call(`v1/accompaniments/${job.id}`, { signal })).json();
+      lost = 0;
+    } catch (trouble) {
+      const passing = trouble instanceof Trouble && (trouble.status === 0 || trouble.status >= 500);
+      if (!passing || ++lost > 150) throw trouble;
+    }
+  }
+  if (job.error) throw new Trouble(sentence(job.error.detail), job.error.status);
+  if (job.state === "cancelled") throw new Trouble("It was cancelled.");
+  return job;
+}
+
+export function remove(id) {
+  return call(`v1/accompaniments/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+
+/** One of a job's sounds: "vocals", "audio" or "mix". */
+export async function sound(id, kind, parameters) {
+  return (await call(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`)).blob();
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("cancelled", "AbortError"));
+    }, { once: true });
+  });
+}
