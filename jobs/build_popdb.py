@@ -96,6 +96,7 @@ def main(
     from rich.markup import escape
 
     from jobs.connect import connect
+    from jobs.machines import MachineHours
     from jobs.pipeline import build, choose_workers, fetch, shared_limiter
     from jobs.summary import print_summary
     from samuel.building import DOWNLOADED, PairBuilder
@@ -153,18 +154,19 @@ def main(
             if any(song.kind in DOWNLOADED for song in wanted):
                 limiter = shared_limiter(requests_per_minute)
                 fetch_row = partial(fetch, store=store, options=options, limiter=limiter)
-            tally = build(
-                wanted,
-                store,
-                lease,
-                identity,
-                make_builder,
-                chosen,
-                fetch_row=fetch_row,
-                downloads=downloads,
-                retry_failed=retry_failed,
-                console=console,
-            )
+            with MachineHours(store.root, console):
+                tally = build(
+                    wanted,
+                    store,
+                    lease,
+                    identity,
+                    make_builder,
+                    chosen,
+                    fetch_row=fetch_row,
+                    downloads=downloads,
+                    retry_failed=retry_failed,
+                    console=console,
+                )
     except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
         console.print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(2) from error

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from jobs.connect import Cluster
+from jobs.machines import MachineHours
 from jobs.training_board import Board, Display
 from samuel.codec import load_codec
 from samuel.model import ModelConfig
@@ -75,7 +76,7 @@ def train(settings: Settings, scaling: ScalingConfig, console: Console) -> None:
             name=name, failure_config=FailureConfig(max_failures=WORKER_DEATHS), **ray_storage(settings.out)
         ),
     )
-    with Display(board, console):
+    with MachineHours(settings.out, console), Display(board, console):
         try:
             trainer.fit()
         except ray.train.TrainingFailedError as error:
