@@ -6,8 +6,13 @@ import { peaks } from "./player.js";
 
 const nonce = document.querySelector("meta[name=csp-nonce]").content;
 
+/** A colour of the style sheet as a canvas takes it. */
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const probe = document.body.appendChild(document.createElement("span"));
+  probe.style.color = `var(${name})`;
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
 }
 
 export class Lane {
@@ -59,9 +64,7 @@ export class Lane {
       barGap: 1,
       barRadius: 2,
       barMinHeight: 1,
-      waveColor: colour(`--${this.side}-soft`),
-      progressColor: colour(`--${this.side}`),
-      cursorColor: colour("--ink"),
+      ...this.colours(),
       cspNonce: nonce,
       plugins: this.regions ? [this.regions] : [],
     });
@@ -73,6 +76,14 @@ export class Lane {
       });
       this.regions.on("region-updated", (region) => this.onPart(this, region.start, region.end));
     }
+  }
+
+  colours() {
+    return {
+      waveColor: colour(`--${this.side}-soft`),
+      progressColor: colour(`--${this.side}`),
+      cursorColor: colour("--ink"),
+    };
   }
 
   /** Show a part as selected, or none. */

@@ -97,13 +97,13 @@ function setVoiceSound(buffer) {
 function forgetAll() {
   working?.abort();
   for (const job of new Set(bands.map((band) => band.job.id))) service.remove(job);
+  choosePart(null);
   for (const band of bands) band.lane.remove();
   voice?.lane.remove();
   player.clear();
   player.heard = null;
   bands = [];
   begun = 0;
-  choosePart(null);
 }
 
 const recorder = new Recorder((seconds, level) => {
@@ -293,10 +293,12 @@ function choosePart(chosen) {
   $("region").hidden = !chosen;
   if (!chosen) return;
   const { start, end } = $("region").elements;
+  chosen.band.lane.element.after($("region"));
   $("region-of").textContent = chosen.band.lane.title;
   start.value = chosen.start.toFixed(1);
   end.value = chosen.end.toFixed(1);
   start.max = end.max = player.duration.toFixed(1);
+  $("region").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
 function save(blob, name) {
@@ -356,8 +358,8 @@ async function greet() {
     await show(error);
     return;
   }
-  const millions = (limits.parameters / 1e6).toPrecision(2);
-  $("model").textContent = `Model ${limits.id}, ${millions} million parameters, on ${limits.device === "cpu" ? "a CPU" : "a GPU"}.`;
+  const size = new Intl.NumberFormat("en", { notation: "compact", compactDisplay: "long" }).format(limits.parameters);
+  $("model").textContent = `Model ${limits.id}, ${size} parameters, on ${limits.device === "cpu" ? "a CPU" : "a GPU"}.`;
   $("longest").textContent = limits.max_seconds < 120 ? `${limits.max_seconds} seconds` : `${Math.floor(limits.max_seconds / 60)} minutes`;
   const choices = $("variations");
   for (const label of choices.querySelectorAll("label")) label.remove();
@@ -418,6 +420,9 @@ $("balance").addEventListener("input", () => {
   player.setGains();
 });
 document.addEventListener("keydown", key);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const lane of [voice?.lane, ...bands.map((band) => band.lane)]) lane?.wave?.setOptions(lane.colours());
+});
 for (const event of ["play", "pause"]) player.addEventListener(event, showPlaying);
 for (const event of ["timeupdate", "durationchange"]) player.addEventListener(event, showTime);
 player.addEventListener("mixchange", showMix);
