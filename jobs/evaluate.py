@@ -1,0 +1,199 @@
+"""Folders of tracks -> scores and a report. Run `python jobs/evaluate.py --help`."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+GENERATE = "generate:"
+
+
+def read_prompts(path: str) -> dict[str, str]:
+    """Prompts by track, from a CSV with the columns track and prompt. Raises ValueError."""
+    from samuel.storage import read_bytes
+
+    rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
+    if not rows or not {"track", "prompt"} <= rows[0].keys():
+        found = list(rows[0]) if rows else []
+        raise ValueError(f"expected a CSV with the columns track and prompt at {path}, found {found}")
+    return {row["track"]: row["prompt"] for row in rows}
+
+
+@app.command()
+def main(
+    samples: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=FOLDER ...",
+            help="Systems: folders or s3:// prefixes of audio files, or NAME=generate:SYSTEM to make them first.",
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="Folder or s3:// prefix of the report.")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,  # --samples a=A b=B
+    vocals: Annotated[
+        str | None, typer.Option(help="Folder of the vocals, aligned by file name. Needed to generate.")
+    ] = None,
+    truth: Annotated[
+        str | None, typer.Option(help="Folder of the true accompaniments. Default: the system named truth.")
+    ] = None,
+    aesthetics: Annotated[
+        str, typer.Option(help="AudioBox-Aesthetics' weights: hub, a local checkpoint.pt, or none.")
+    ] = "hub",
+    prompts: Annotated[
+        str | None, typer.Option(help="A CSV of track and prompt, for systems that are generated from text.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: cuda where the cluster has a GPU.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers at most. Default: one a GPU, or one a core.")
+    ] = None,
+    examples: Annotated[
+        int,
+        typer.Option(min=0, help="So many of the best and of the worst tracks to listen to in the report."),
+    ] = 3,
+    max_minutes: Annotated[float, typer.Option(min=0.01, help="Longer files are refused.")] = 15.0,
+) -> None:
+    """Score the tracks of any number of systems, and write a report to look at.
+
+    Each system is a folder; files of the same name are the same track. Run it again after a crash or with more
+    files: only what was not heard yet, or has changed, is heard. A bad file is a row with its error.
+
+    With --vocals the report says how well each system follows the singer, with --truth (or a system named truth)
+    how near it comes to the real band, each beside what silence, noise, clicks and the wrong songs would get.
+
+        python jobs/evaluate.py --samples samuel=ours truth=real --vocals voices --out report
+        python jobs/evaluate.py --samples samuel=generate:samuel musicgen=generate:musicgen-melody --vocals voices --out report
+        python jobs/evaluate.py --samples samuel=s3://bucket/ours jukebox=s3://bucket/jukebox --out s3://bucket/report
+
+    SYSTEM is samuel, musicgen-small, -medium, -large, -melody or stable-audio-open, with its weights after an @ where
+    they are not the hub's or the package's (samuel@runs/first). Generated systems are timed too (Table II).
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from jobs.connect import connect
+    from jobs.counting import counting
+    from jobs.generating import folder_of, generate, time_system
+    from jobs.listening import Records, listen
+    from jobs.pipeline import choose_workers
+    from samuel.evaluation.aesthetics import WeightsError, fetch_weights
+    from samuel.evaluation.anchors import ANCHORS
+    from samuel.evaluation.examples import make_examples
+    from samuel.evaluation.generators import check_name
+    from samuel.evaluation.record import failed
+    from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
+    from samuel.evaluation.samples import Folder, Sample, missing_tracks, parse_systems, read_folder
+    from samuel.evaluation.scores import Heard, frechet_distances, score
+    from samuel.storage import absolute, check_writable, join, write_atomic
+
+    console = Console(soft_wrap=True, highlight=False)
+    notices: list[str] = []
+
+    def notice(text: str) -> None:
+        notices.append(text)
+        console.print(f"[yellow]{escape(text)}[/]")
+
+    try:
+        systems = parse_systems([*samples, *(more or [])])
+        made = {
+            name: spec.removeprefix(GENERATE) for name, spec in systems.items() if spec.startswith(GENERATE)
+        }
+        for spec in made.values():
+            check_name(spec)
+        if made and not vocals:
+            raise ValueError(f"{', '.join(made)}: to generate, give the --vocals to accompany")
+        texts = read_prompts(prompts) if prompts else {}
+        voices = read_folder("vocals", vocals) if vocals else Folder({})
+        folders = {name: read_folder(name, spec) for name, spec in systems.items() if name not in made}
+        real = read_folder("truth", truth) if truth else folders.get("truth", Folder({}))
+        check_writable(out)
+        try:
+            judge = "none" if aesthetics == "none" else fetch_weights(aesthetics)
+        except WeightsError as error:
+            notice(str(error))
+            judge = aesthetics = "none"
+        cluster = connect()
+        chosen = choose_workers(cluster, device, workers)
+        how = {"device": chosen.device, "workers": chosen.count, "max_seconds": 60 * max_minutes}
+        timings = []
+        for name, spec in made.items():
+            place = folder_of(out, name, spec, texts)
+            with counting(f"{name} makes", len(voices.samples), console) as count:
+                for row in generate(spec, place, voices.samples, texts, cluster, **how):
+                    count()
+                    if row["error"]:
+                        notice(f"{name} made nothing of {row['track']}: {row['error']}")
+            folders[name] = read_folder(name, place)
+            with console.status(f"timing {name}"):
+                first = next(iter(voices.samples.values()))
+                timings.append(time_system(spec, first.source, chosen.device, 60 * max_minutes))
+        folders = {name: folders[name] for name in systems}
+        for folder in (*folders.values(), voices, real):
+            for warning in folder.warnings:
+                notice(warning)
+        everyone = folders | ({"vocals": voices} if vocals else {}) | ({"truth": real} if truth else {})
+        for line in missing_tracks(everyone):
+            notice(line)
+        anchors = {name: Sample("", name, f"anchor:{name}", "") for name in ANCHORS}
+        wanted = [sample for folder in everyone.values() for sample in folder.samples.values()]
+        records = Records(out, judge)
+        present = records.present()
+        unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
+        lost: dict[str, str] = {}
+        console.print(
+            f"{len(wanted)} files of {len(everyone)} folders, {len(wanted) - len(unheard)} heard before"
+        )
+        with counting("heard", len(unheard), console) as count:
+            for row in listen(list(unheard.values()), records, cluster, aesthetics=aesthetics, **how):
+                count(row["seconds"])
+                if row["error"]:
+                    console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
+                    lost[row["key"]] = row["error"]
+
+        def heard_of(folder: Folder) -> dict[str, Any]:
+            return {
+                track: records.read(one.key) if one.key not in lost else failed(lost[one.key])
+                for track, one in folder.samples.items()
+            }
+
+        tracks = {name: heard_of(folder) for name, folder in folders.items()}
+        heard = Heard(
+            tracks,
+            heard_of(voices),
+            heard_of(real),
+            {name: records.read(one.key) for name, one in anchors.items()},
+            {
+                (name, track): one.source
+                for name, folder in folders.items()
+                for track, one in folder.samples.items()
+            },
+        )
+        scores = score(heard)
+        frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
+        today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        facts = Facts(today, notices, frechet, vectors, timings)
+        chosen_tracks = best_and_worst(scores, examples) if examples else []
+        shown = make_examples(chosen_tracks, folders, voices, 60 * max_minutes)
+        for file, data in {
+            "report.html": html(scores, facts, shown).encode(),
+            "report.md": markdown(scores, facts).encode(),
+            "scores.parquet": parquet_of(scores),
+            "scores.csv": csv_of(scores),
+        }.items():
+            write_atomic(join(out, file), data)
+    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
+        console.print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on where this run was")
+        raise typer.Exit(130) from None
+    console.print(f"report: {absolute(out)}/report.html (and report.md, scores.parquet, scores.csv)")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,47 @@
+"""What the SAMUeL paper (arXiv 2507.19991) published, to stand beside new figures and marked as the paper's."""
+
+from dataclasses import dataclass
+
+TRACKS = 10
+SECONDS = 47
+NOTE = (
+    f"As published (arXiv 2507.19991), means of {TRACKS} tracks without intervals, on unnamed tracks: "
+    "not measured here, and comparable only in kind."
+)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A row of Table I. CU is printed there as Content Unity; AudioBox's is Content Usefulness."""
+
+    system: str
+    PQ: float
+    PC: float
+    CE: float
+    CU: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A row of Table II: `seconds` for about 47 s of audio, on hardware that the paper does not name."""
+
+    system: str
+    parameters: float
+    seconds: str
+    conditioning: str
+
+
+TABLE_I = (
+    Quality("Pop benchmark", 7.92, 6.26, 7.36, 7.61),
+    Quality("MusicGen", 7.99, 5.62, 7.99, 8.14),
+    Quality("Stable Audio Open", 7.54, 4.06, 6.84, 7.71),
+    Quality("OpenAI Jukebox", 5.30, 5.97, 4.83, 4.66),
+    Quality("SAMUeL", 5.73, 5.14, 2.93, 4.97),
+)
+TABLE_II = (
+    Speed("OpenAI Jukebox", 5.0e9, "> 6 h", "lyrics, genre"),
+    Speed("Stable Audio Open", 1.2e9, "25", "text"),
+    Speed("MusicGen large", 3.3e9, "1083", "vocals, text"),
+    Speed("MusicGen small", 300e6, "236", "vocals, text"),
+    Speed("SAMUeL", 15e6, "21", "vocals"),
+)

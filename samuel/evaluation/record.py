@@ -1,0 +1,115 @@
+"""What is known of one file once it has been heard: its record, small enough to keep for all that were ever heard.
+
+`Listener` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio.
+"""
+
+import io
+import json
+import time
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray as Array
+from torch import Tensor
+
+from samuel.audio import decode
+from samuel.config import SAMPLE_RATE
+from samuel.evaluation.aesthetics import AXES, Aesthetics
+from samuel.evaluation.anchors import ANCHORS
+from samuel.evaluation.health import health
+from samuel.evaluation.hearing import Hearing, hear
+from samuel.evaluation.musicnn import DIMENSIONS, Musicnn
+from samuel.storage import is_s3, read_bytes
+
+FORMAT = 1
+"""Raise it when a figure is computed in another way: records of another format are made anew."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One heard file. After an error there are no figures and the hearing is that of nothing."""
+
+    seconds: float
+    """Length of the audio."""
+    figures: dict[str, float]
+    """AudioBox's four (NaN where it was not to be had) and the fields of `Health`."""
+    hearing: Hearing
+    embedding: Float[Array, "patch 256"]
+    error: str = ""
+    work_seconds: dict[str, float] = field(default_factory=dict)
+    """How long each stage took."""
+
+    def to_bytes(self) -> bytes:
+        about = {key: getattr(self, key) for key in ("seconds", "figures", "error", "work_seconds")}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
+            embedding=self.embedding,
+            **self.hearing.arrays(),  # type: ignore[arg-type]
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Record":
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            return cls(hearing=Hearing.from_arrays(arrays), embedding=arrays["embedding"], **about)
+
+
+class Listener:
+    """Hears one file after another; loads its models once. `aesthetics`: as `Aesthetics` takes it, or "none".
+
+    Raises WeightsError.
+    """
+
+    def __init__(self, aesthetics: str = "none", device: str = "cpu", threads: int | None = None) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.musicnn = Musicnn(device)
+        self.aesthetics = None if aesthetics == "none" else Aesthetics(aesthetics)
+
+    def __call__(self, source: str, max_seconds: float = 900.0) -> Record:
+        """The record of a file, or of an anchor written as "anchor:NAME"; errors become its text."""
+        began = time.perf_counter()
+        try:
+            audio = load(source, max_seconds)
+        except Exception as error:  # one bad file never stops a run; it becomes a row with its reason
+            return failed(f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+        return self.listen(audio, time.perf_counter() - began)
+
+    def listen(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> Record:
+        """The record of stereo at 44.1 kHz."""
+        times = {"decode": decode_seconds}
+        clock = time.perf_counter()
+
+        def lap(name: str) -> None:
+            nonlocal clock
+            clock, before = time.perf_counter(), clock
+            times[name] = clock - before
+
+        hearing = hear(audio)
+        lap("hear")
+        figures = asdict(health(audio, hearing))
+        lap("health")
+        embedding = self.musicnn.embed(audio).numpy()
+        lap("embed")
+        rated = self.aesthetics(audio) if self.aesthetics else dict.fromkeys(AXES, float("nan"))
+        lap("aesthetics")
+        return Record(audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, work_seconds=times)
+
+
+def failed(error: str) -> Record:
+    """The record of a file that could not be heard."""
+    nothing = np.zeros(0, dtype=np.float32)
+    hearing = Hearing(nothing, nothing, nothing, np.zeros((12, 0), dtype=np.float32), nothing)
+    return Record(0.0, {}, hearing, np.zeros((0, DIMENSIONS), dtype=np.float32), error or "unknown error")
+
+
+def load(source: str, max_seconds: float) -> Float[Tensor, "2 samples"]:
+    """The audio of a file, local or on S3, or of an anchor."""
+    if source.startswith("anchor:"):
+        return ANCHORS[source.removeprefix("anchor:")]()
+    return decode(io.BytesIO(read_bytes(source)) if is_s3(source) else source, max_seconds=max_seconds)
