@@ -6,8 +6,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "cluster" / "Dockerfile"
 
@@ -53,4 +51,4 @@ def test_targets_end_as_a_user_without_rights_with_weights_in_a_volume() -> None
 def test_pods_run_as_the_image_s_user() -> None:
     text = "\n".join(file.read_text() for file in (ROOT / "cluster" / "kuberay").glob("*.yaml"))
     assert set(re.findall(r"runAsUser: (\d+)", text)) == {"1000"}
-    assert any("/weights" in str(manifest) for manifest in yaml.safe_load_all(text))
+    assert "mountPath: /weights" in text

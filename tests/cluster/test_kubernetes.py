@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.cluster import kuberay
+from tests.test_commands import check as check_command
 
 FOLDER = Path(__file__).parents[2] / "cluster" / "kuberay"
 KUBERNETES = "1.34"
@@ -99,9 +100,24 @@ def test_workers_of_the_batch_cluster_come_from_zero() -> None:
 def test_jobs_go_to_the_cluster_that_is_there() -> None:
     (cluster,) = [each["metadata"]["name"] for each in manifests() if each["kind"] == "RayCluster"]
     jobs = [each for each in manifests() if each["kind"] == "RayJob"]
-    assert {job["metadata"]["name"] for job in jobs} == {"build", "train"}
+    assert {job["metadata"]["name"] for job in jobs} == {"build", "train", "evaluate"}
     for job in jobs:
         assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster}
-        python, script, *_ = shlex.split(job["spec"]["entrypoint"])
-        assert python == "python"
-        assert (FOLDER.parents[1] / script.removeprefix("/opt/samuel/")).is_file()
+        check_command(shlex.split(job["spec"]["entrypoint"].replace("/opt/samuel/", "")))
+
+
+def test_the_app_is_given_settings_that_it_has() -> None:
+    from jobs.serving.settings import Settings
+
+    from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
+
+    (service,) = [each["spec"] for each in manifests() if each["kind"] == "RayService"]
+    config = yaml.safe_load(service["serveConfigV2"])
+    ServeDeploySchema.model_validate(config)
+    assert config.keys() <= ServeDeploySchema.model_fields.keys()
+    (application,) = config["applications"]
+    assert application.keys() <= ServeApplicationSchema.model_fields.keys()
+    for deployment in application.get("deployments", []):
+        assert deployment.keys() <= DeploymentSchema.model_fields.keys()
+    assert application["import_path"] == "jobs.serve:app"
+    Settings(**application["args"])
