@@ -111,6 +111,21 @@ class Generator:
         kept[:, begin:end] = angle.sin() * made + angle.cos() * kept[:, begin:end]
         return kept
 
+    def accompany_all(self, recordings: list[Audio], recipe: Recipe | None = None) -> list[Audio]:
+        """The accompaniment of each recording of vocals, the windows of all denoised together."""
+        recipe = recipe or Recipe()
+        for vocals in recordings:
+            require_sound(vocals)
+        latents = [self.encode(vocals) for vocals in recordings]
+        canvases = [torch.zeros_like(one) for one in latents]
+        plans = [plan_windows(one.shape[-1]) for one in latents]
+        for turn in range(max(map(len, plans), default=0)):
+            songs = [song for song, plan in enumerate(plans) if turn < len(plan)]
+            tasks = [task_at(latents[song], canvases[song], plans[song][turn], recipe) for song in songs]
+            for song, task, made in zip(songs, tasks, self.sample(tasks), strict=True):
+                canvases[song][:, task.window.start : task.window.stop] = made
+        return [self.decode(c)[:, : v.shape[-1]] for c, v in zip(canvases, recordings, strict=True)]
+
     def stream(
         self, vocals: Audio, recipe: Recipe | None = None, progress: Progress | None = None
     ) -> Iterator[Audio]:
@@ -178,14 +193,13 @@ class Generator:
     ) -> Iterator[int]:
         """Make the windows of `canvas` in turn; yields how many frames are final after each."""
         for number, window in enumerate(windows):
-            place = slice(window.start, window.stop)
 
             def tell(share: float, number: int = number) -> None:
                 if progress:
                     progress((number + share) / len(windows))
 
-            task = WindowTask(vocals[:, place], canvas[:, place], window, recipe)
-            (canvas[:, place],) = self.sample([task], tell)
+            (made,) = self.sample([task_at(vocals, canvas, window, recipe)], tell)
+            canvas[:, window.start : window.stop] = made
             yield window.stop - window.held_after
 
     @torch.inference_mode()
@@ -210,6 +224,12 @@ class Generator:
         made = sample(denoise_and_tell, noise, self.schedule, sampler=sampler, steps=steps, hold=hold)
         made = statistics.denormalize(made, "accompaniment").cpu()
         return list(torch.where(frames[:, None], known, made))
+
+
+def task_at(vocals: Latents, canvas: Latents, window: Window, recipe: Recipe) -> WindowTask:
+    """The task of a window, from the latents of the whole vocals and those made so far."""
+    place = slice(window.start, window.stop)
+    return WindowTask(vocals[:, place], canvas[:, place], window, recipe)
 
 
 def require_sound(vocals: Audio) -> None:
