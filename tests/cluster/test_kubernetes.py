@@ -100,7 +100,7 @@ def test_workers_of_the_batch_cluster_come_from_zero() -> None:
 def test_jobs_go_to_the_cluster_that_is_there() -> None:
     (cluster,) = [each["metadata"]["name"] for each in manifests() if each["kind"] == "RayCluster"]
     jobs = [each for each in manifests() if each["kind"] == "RayJob"]
-    assert {job["metadata"]["name"] for job in jobs} == {"build", "train", "evaluate"}
+    assert {job["metadata"]["name"] for job in jobs} == {"build", "train", "generate", "evaluate"}
     for job in jobs:
         assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster}
         check_command(shlex.split(job["spec"]["entrypoint"].replace("/opt/samuel/", "")))

@@ -23,7 +23,8 @@ import yaml
 
 from tests.s3 import free_ports
 
-import ray
+import ray.autoscaler
+import ray.util
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -63,7 +64,7 @@ class Cluster:
         return self
 
     @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(Died), stop=tenacity.stop_after_attempt(3), reraise=True
+        retry=tenacity.retry_if_exception_type(Died), stop=tenacity.stop_after_attempt(4), reraise=True
     )
     def start(self) -> None:
         """Start the head and wait for it; again where a busy machine was too slow for Ray's own time limits."""
@@ -115,12 +116,14 @@ class Cluster:
 
     def autoscaling(self) -> Path:
         """The configuration of the autoscaler: the head does no work, the others come when they are asked for."""
-        config = {
+        defaults = Path(ray.autoscaler.__file__).parent / "aws" / "defaults.yaml"  # for all else, unused here
+        config = yaml.safe_load(defaults.read_text()) | {
             "cluster_name": "drill",
             "max_workers": self.gpu_nodes,
             "idle_timeout_minutes": 0.1,
             "provider": {
-                "type": "fake_multinode",
+                "type": "external",
+                "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
                 "gcs_address": f"{ray.util.get_node_ip_address()}:{self.port}",
                 "use_node_id_as_ip": True,
                 "disable_node_updaters": True,
@@ -137,6 +140,10 @@ class Cluster:
         return file
 
     def answers(self) -> bool:
+        if "Ray runtime started" not in (self.folder / "head.log").read_text():
+            return (
+                False  # the dashboard may be there before the head's own raylet, which may yet fail to start
+            )
         try:
             urllib.request.urlopen(f"{self.url}/api/gcs_healthz", timeout=5).read()
         except (TimeoutError, urllib.error.URLError, ConnectionError):

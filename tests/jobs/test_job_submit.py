@@ -7,8 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from samuel import audio
 from samuel.songs import DEMO_SONGS, read_catalogue
 from tests.jobs.clusters import Cluster
+from tests.jobs.songs import write_song
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
@@ -53,6 +55,31 @@ def test_build(popdb: Path) -> None:
 def test_train(run: Path) -> None:
     assert len(list((run / "checkpoints").iterdir())) > 1
     assert (run / "curves.csv").read_text().count("\n") > 2
+
+
+@pytest.fixture(scope="module")
+def vocals(storage: Path) -> Path:
+    write_song(storage / "vocals" / "voice.flac", 12.0)
+    return storage / "vocals"
+
+
+@pytest.fixture(scope="module")
+def bands(cluster: Cluster, storage: Path, run: Path, vocals: Path) -> Path:
+    """What that training generates for a recording."""
+    arguments = ["--vocals", str(vocals), "--out", str(storage / "bands"), "--checkpoint", str(run)]
+    cluster.run("python", "jobs/generate.py", *arguments, "--quality", "draft", "--workers", "1")
+    return storage / "bands"
+
+
+def test_generate(bands: Path) -> None:
+    (band,) = bands.glob("voice*.flac")
+    assert audio.probe(band).seconds == pytest.approx(12.0, abs=0.1)
+
+
+def test_evaluate(cluster: Cluster, storage: Path, bands: Path, vocals: Path) -> None:
+    arguments = ["--samples", f"samuel={bands}", "--vocals", str(vocals), "--out", str(storage / "report")]
+    cluster.run("python", "jobs/evaluate.py", *arguments, "--aesthetics", "none", "--workers", "1")
+    assert any((storage / "report").glob("*.html"))
 
 
 def test_a_job_that_fails_says_so_with_its_exit_code(cluster: Cluster, storage: Path) -> None:
