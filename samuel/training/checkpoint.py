@@ -147,6 +147,22 @@ def save(run: Location, checkpoint: Checkpoint, *, best: bool) -> str:
     return str(folder)
 
 
+def export(run: Location, folder: Location) -> str:
+    """Copy what generation needs of a run's best checkpoint, or of a checkpoint, in half precision: to share it.
+
+    Returns the checkpoint that was copied. Raises CheckpointError as `load_for_generation` does.
+    """
+    path = best_of(run)
+    half = {name: one.half() for name, one in _tensors(path, "ema.safetensors").items()}
+    for file, data in (
+        ("ema.safetensors", to_safetensors(half)),
+        ("statistics.safetensors", _read(path, "statistics.safetensors")),
+        ("config.json", _read(path, "config.json")),
+    ):
+        write_atomic(as_path(folder) / file, data)
+    return path
+
+
 def load(folder: Location) -> Checkpoint:
     """Read a whole checkpoint. Raises CheckpointError as `load_for_generation` does."""
     path = str(as_path(folder))

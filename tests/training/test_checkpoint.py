@@ -72,6 +72,21 @@ def test_generation_gets_the_averaged_weights_and_the_statistics(tmp_path: Path)
         assert not any(one.requires_grad for one in trained.model.parameters())
 
 
+def test_what_is_exported_generates_the_same_at_half_the_size(tmp_path: Path) -> None:
+    saved = moment(7)
+    checkpoints.save(tmp_path / "run", saved, best=True)
+    assert checkpoints.export(tmp_path / "run", tmp_path / "shared").endswith("step-00000007")
+    assert {file.name for file in (tmp_path / "shared").iterdir()} == {
+        "ema.safetensors",
+        "statistics.safetensors",
+        "config.json",
+    }
+    found = load_for_generation(tmp_path / "shared")
+    assert found.model.output.weight.dtype == torch.float32
+    torch.testing.assert_close(found.model.output.weight, saved.ema["output.weight"], rtol=1e-3, atol=1e-6)
+    assert torch.equal(found.statistics.vocals, saved.statistics.vocals)
+
+
 def test_generation_gets_the_best_not_the_newest(tmp_path: Path) -> None:
     best = moment(1, seed=1)
     checkpoints.save(tmp_path, best, best=True)

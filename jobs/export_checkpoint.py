@@ -1,0 +1,35 @@
+"""A run's best checkpoint, made small to share. Run `python jobs/export_checkpoint.py --help`."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    run: Annotated[str, typer.Option(help="A run of jobs/train.py or one of its checkpoints; s3:// too.")],
+    out: Annotated[str, typer.Option(help="The folder or s3:// prefix to write.")],
+) -> None:
+    """Write what generation needs of a run's best checkpoint, in half precision.
+
+    \b
+    python jobs/export_checkpoint.py --run runs/first --out band
+    python jobs/generate.py vocals.wav -o band.wav --checkpoint band
+    """
+    from rich.console import Console
+
+    from samuel.training.checkpoint import export
+
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        copied = export(run, out)
+    except ValueError as error:
+        console.print(f"[red]error:[/] {error}")
+        raise typer.Exit(2) from error
+    console.print(f"{copied} is at {out}, for generation")
+
+
+if __name__ == "__main__":
+    app()
