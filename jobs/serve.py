@@ -112,8 +112,11 @@ class RemoteWorkers:
     async def hear(self, recording: bytes, separate: bool) -> Heard:
         return await self._do("hear", recording, separate)
 
-    async def play(self, latents: Tensor, samples: int) -> bytes:
-        return await self._do("play", latents, samples)
+    async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
+        return await self._do("play", latents, start, stop)
+
+    async def join(self, pieces: list[bytes], samples: int) -> bytes:
+        return await self._do("join", pieces, samples)
 
     async def convert(self, stem: bytes, file_format: str) -> bytes:
         return stem if file_format == "flac" else await self._do("convert", stem, file_format)

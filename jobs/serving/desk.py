@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -29,8 +29,11 @@ from samuel.generation import Recipe, WindowTask, plan_windows
 log = logging.getLogger(__name__)
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-HEARD, SAMPLED = 0.05, 0.9
+HEARD, SAMPLED = 0.05, 0.75
 """Shares of the work that are done when the vocals are heard, and when all windows are made."""
+
+PIECE_FRAMES = 512
+"""Decoded at a time: 24 s, so that a short song does not wait for the decoding of a long one."""
 
 MOST_STARTS = 3
 """A job that was in the works at so many crashes of the desk may be their cause."""
@@ -45,7 +48,9 @@ class Workers(Protocol):
         """Shares done, then the window's latents."""
         ...
 
-    async def play(self, latents: Tensor, samples: int) -> bytes: ...
+    async def play(self, latents: Tensor, start: int, stop: int) -> bytes: ...
+
+    async def join(self, pieces: list[bytes], samples: int) -> bytes: ...
 
     async def convert(self, stem: bytes, file_format: str) -> bytes: ...
 
@@ -304,17 +309,14 @@ class Desk:
             await self._tell(job, state="running", stage="sample", progress=done)
 
         await tell(0, 0.0)
-        try:
-            async with self._timed(job, "sample"), asyncio.TaskGroup() as group:
-                for number, (band, recipe) in enumerate(zip(bands, job.order.recipes, strict=True)):
-                    group.create_task(self._fill(vocals, band, region, recipe, number, tell))
-        except* Exception as errors:
-            raise errors.exceptions[0] from None
+        async with self._timed(job, "sample"):
+            await together(
+                self._fill(vocals, band, region, recipe, number, tell)
+                for number, (band, recipe) in enumerate(zip(bands, job.order.recipes, strict=True))
+            )
         await self._tell(job, stage="decode", progress=SAMPLED)
         async with self._timed(job, "decode"):
-            played = await asyncio.gather(*(self.workers.play(band, samples) for band in bands))
-        for number, stem in enumerate(played):
-            await asyncio.to_thread(self.spool.write, job.id, band_file(number), stem)
+            await together(self._play(job, band, number, samples) for number, band in enumerate(bands))
         made = {f"band-{number}": band for number, band in enumerate(bands)}
         await asyncio.to_thread(self.spool.write_latents, job.id, {"vocals": vocals} | made)
 
@@ -356,6 +358,17 @@ class Desk:
                 else:
                     await tell(number, (done + made) / len(windows))
 
+    async def _play(self, job: Job, band: Tensor, number: int, samples: int) -> None:
+        """Decode one variation, piece by piece, and write it down."""
+        frames = -(-samples // FRAME_SAMPLES)
+        pieces = []
+        for start in range(0, frames, PIECE_FRAMES):
+            pieces.append(await self.workers.play(band, start, min(frames, start + PIECE_FRAMES)))
+            share = (1 - SAMPLED) * PIECE_FRAMES / frames / len(job.order.recipes)
+            await self._tell(job, progress=min(0.99, job.progress + share))
+        stem = await self.workers.join(pieces, samples)
+        await asyncio.to_thread(self.spool.write, job.id, band_file(number), stem)
+
     @contextlib.asynccontextmanager
     async def _timed(self, job: Job, stage: str) -> AsyncIterator[None]:
         began = time.monotonic()
@@ -368,6 +381,16 @@ class Desk:
             setattr(job, name, value)
         async with self.changed:
             self.changed.notify_all()
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; the first that fails stops the others, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except* Exception as errors:
+        raise errors.exceptions[0] from None
 
 
 def region_frames(remake: Remake, samples: int) -> tuple[int, int]:

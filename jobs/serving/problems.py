@@ -24,14 +24,16 @@ class Problem(BaseModel):
     )
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """Raised anywhere below a request; answered as its problem document."""
+
+    headers: dict[str, str]
 
     def __init__(
         self, status: int, detail: str, headers: dict[str, str] | None = None, errors: list[str] | None = None
     ):
-        super().__init__(detail)
-        self.status, self.detail, self.headers, self.errors = status, detail, headers or {}, errors or []
+        super().__init__(status, detail, headers or {})
+        self.status, self.errors = status, errors or []
 
     @property
     def problem(self) -> Problem:
@@ -51,10 +53,9 @@ class ProblemError(Exception):
 def answer_with_problems(api: FastAPI) -> None:
     """All errors of `api` become problem documents, those of the framework too."""
 
-    async def own(_: Request, error: Any) -> JSONResponse:
-        return error.response()
-
     async def http(_: Request, error: Any) -> JSONResponse:
+        if isinstance(error, ProblemError):
+            return error.response()
         detail = {
             404: "there is nothing at this address; see /openapi.json",
             405: "this address does not know this method; see /openapi.json",
@@ -71,7 +72,6 @@ def answer_with_problems(api: FastAPI) -> None:
     async def defect(_: Request, error: Exception) -> JSONResponse:
         return ProblemError(500, "the server made a mistake; it is in its log").response()
 
-    api.add_exception_handler(ProblemError, own)
     api.add_exception_handler(HTTPException, http)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(Exception, defect)

@@ -19,42 +19,49 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str | None = Field(
-        None, description="A run or a checkpoint, local or s3://; the one in the package if unset."
+        default=None, description="A run or a checkpoint, local or s3://; the one in the package if unset."
     )
     codec: str = "mini"
     separator: str = "auto"
     device: str = Field(
-        "auto", pattern="^(auto|cpu|cuda)$", description="auto: cuda where the cluster has a GPU."
+        default="auto", pattern="^(auto|cpu|cuda)$", description="auto: cuda where the cluster has a GPU."
     )
     threads: int | None = Field(
-        None, ge=1, description="Of a worker on the CPU; by default all cores of its machine."
+        default=None, ge=1, description="Of a worker on the CPU; by default all cores of its machine."
     )
     batch_size: int | None = Field(
-        None, ge=1, description="Windows denoised together, at most; by default 16 on a GPU, 1 on a CPU."
+        default=None,
+        ge=1,
+        description="Windows denoised together, at most; by default 16 on a GPU, 1 on a CPU.",
     )
-    samplers: int = Field(1, ge=1, description="Replicas of the sampler, at most; it begins with one.")
-    coders: int = Field(1, ge=1, description="Replicas of the coder, at most; it begins with one.")
+    samplers: int = Field(
+        default=1, ge=1, description="Replicas of the sampler, at most; it begins with one."
+    )
+    coders: int = Field(default=1, ge=1, description="Replicas of the coder, at most; it begins with one.")
 
     places: int = Field(
-        32, ge=1, description="Accompaniments accepted at once; further ones are refused with 429."
+        default=32, ge=1, description="Accompaniments accepted at once; further ones are refused with 429."
     )
-    keep_minutes: float = Field(60, gt=0, description="How long results stay.")
-    keep_jobs: int = Field(500, ge=1, description="How many results stay.")
+    keep_minutes: float = Field(default=60.0, gt=0, description="How long results stay.")
+    keep_jobs: int = Field(default=500, ge=1, description="How many results stay.")
     spool: str | None = Field(
-        None,
+        default=None,
         description="Where jobs and results lie, local or s3://; by default a folder of this Ray session.",
     )
 
-    max_bytes: int = Field(100_000_000, ge=1, description="Of an upload.")
-    max_seconds: float = Field(600, gt=0, description="Of a recording.")
-    max_decode_seconds: float = Field(60, gt=0, description="Of work to read a recording.")
-    max_upload_seconds: float = Field(120, gt=0, description="Until an upload must be there.")
-    max_variations: int = Field(4, ge=1)
-    max_job_seconds: float = Field(3600, gt=0, description="From acceptance to result.")
+    max_bytes: int = Field(default=100_000_000, ge=1, description="Of an upload.")
+    max_seconds: float = Field(default=600.0, gt=0, description="Of a recording.")
+    max_decode_seconds: float = Field(default=60.0, gt=0, description="Of work to read a recording.")
+    max_upload_seconds: float = Field(default=120.0, gt=0, description="Until an upload must be there.")
+    max_variations: int = Field(default=4, ge=1)
+    max_job_seconds: float = Field(default=3600.0, gt=0, description="From acceptance to result.")
     rate_limit: str | None = Field(
-        None, description="Accompaniments a client (token, or address) may ask for: '10/minute', '100/hour'."
+        default=None,
+        description="Accompaniments a client (token, or address) may ask for: '10/minute', '100/hour'.",
     )
-    cors_origins: str = Field("", description="Origins of other pages that may call, separated by commas.")
+    cors_origins: str = Field(
+        default="", description="Origins of other pages that may call, separated by commas."
+    )
 
     @model_validator(mode="before")
     @classmethod

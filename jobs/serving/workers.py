@@ -25,6 +25,7 @@ RATES = 4_000, 384_000
 """Sample rates of recordings. A file that claims 1 Hz would grow 44,100 times when resampled."""
 
 LEAST_SECONDS = 0.5
+PIECE_GAIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,18 @@ class Coder:
         vocals = vocals / max(1.0, float(vocals.abs().max()))
         return Heard(self.generator.encode(vocals), encode_audio(vocals, "flac"), vocals.shape[-1])
 
-    def play(self, latents: Tensor, samples: int) -> bytes:
-        """The band as FLAC, as long as its vocals."""
-        band = self.generator.decode(latents)[:, :samples]
+    def play(self, latents: Tensor, start: int, stop: int) -> bytes:
+        """Frames `start` to `stop` of a band as FLAC, at `PIECE_GAIN` so that none is clipped."""
+        piece = self.generator.decode(latents, start, stop)
+        if not bool(piece.isfinite().all()):
+            raise RuntimeError(
+                f"the band of {self.settings.checkpoint or PRETRAINED} has samples that are no numbers"
+            )
+        return encode_audio(PIECE_GAIN * piece, "flac")
+
+    def join(self, pieces: list[bytes], samples: int) -> bytes:
+        """The whole band as FLAC, as long as its vocals."""
+        band = torch.cat([decode(io.BytesIO(piece)) for piece in pieces], dim=1)[:, :samples] / PIECE_GAIN
         return encode_audio(band / max(1.0, float(band.abs().max())), "flac")
 
     def convert(self, stem: bytes, file_format: str) -> bytes:

@@ -5,9 +5,12 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import torch
 import uvicorn
 from torch import Tensor
@@ -17,7 +20,29 @@ from jobs.serving.desk import Desk, State
 from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
 from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread
+from samuel.codec import load_codec
+from samuel.config import LATENT_CHANNELS
 from samuel.generation import WindowTask
+from samuel.model import SamuelUNet
+from samuel.presets import preset_named
+from samuel.training import Statistics
+from samuel.training.checkpoint import Checkpoint, RunConfig, save
+
+
+def write_tiny_checkpoint(folder: Path) -> str:
+    """A checkpoint of the preset tiny with random weights: its bands are noise."""
+    generator = torch.Generator().manual_seed(0)
+    preset = preset_named("tiny")
+    weights = SamuelUNet(preset.model).state_dict()  # with zeros where training begins
+    weights = {
+        name: one + 0.05 * torch.randn(one.shape, generator=generator) if one.is_floating_point() else one
+        for name, one in weights.items()
+    }
+    moments = torch.stack((torch.zeros(LATENT_CHANNELS), torch.ones(LATENT_CHANNELS)))
+    config = RunConfig("tiny", preset.model, preset.training, load_codec("mini").identity, "none")
+    statistics = Statistics(moments, moments.clone())
+    save(folder, Checkpoint(config, weights, weights, statistics, {}, {"step": 0}), best=True)
+    return str(folder)
 
 
 class LocalWorkers:
@@ -33,8 +58,11 @@ class LocalWorkers:
     async def hear(self, recording: bytes, separate: bool) -> Heard:
         return await self._do(self.coder.hear, recording, separate)
 
-    async def play(self, latents: Tensor, samples: int) -> bytes:
-        return await self._do(self.coder.play, latents, samples)
+    async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
+        return await self._do(self.coder.play, latents, start, stop)
+
+    async def join(self, pieces: list[bytes], samples: int) -> bytes:
+        return await self._do(self.coder.join, pieces, samples)
 
     async def convert(self, stem: bytes, file_format: str) -> bytes:
         return await self._do(self.coder.convert, stem, file_format)
@@ -71,27 +99,44 @@ class Counted:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, spool: Path, meters: Any = None) -> Iterator[str]:
-    """The address of the service, on an own event loop in a thread."""
+def running(
+    settings: Settings, spool: Path, workers: Callable[[Settings], Any] = LocalWorkers
+) -> Iterator["Service"]:
+    """The service, on an event loop of its own in a thread."""
     listener = socket.create_server(("127.0.0.1", 0))
+
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    started: Future[tuple[Service, uvicorn.Server]] = Future()
 
     async def work() -> None:
         torch.set_num_threads(1)
-        desk = Desk(LocalWorkers(settings), Spool(spool), settings, meters or Counted())
+        meters = Counted()
+        desk = Desk(workers(settings), Spool(spool), settings, meters)
         await desk.open()
         sweeping = asyncio.create_task(desk.sweep())
-        await server_of(build_api(desk, settings)).serve([listener])
+        server = uvicorn.Server(
+            uvicorn.Config(build_api(desk, settings), log_level="warning", lifespan="off", access_log=False)
+        )
+        started.set_result((Service(address, desk, meters), server))
+        await server.serve([listener])
         sweeping.cancel()
-
-    servers: list[uvicorn.Server] = []
-
-    def server_of(api: Any) -> uvicorn.Server:
-        servers.append(uvicorn.Server(uvicorn.Config(api, log_level="warning", lifespan="off")))
-        return servers[0]
 
     thread = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    for server in servers:
+    service, server = started.result(120)
+    try:
+        yield service
+    finally:
         server.should_exit = True
-    thread.join(30)
+        thread.join(30)
+
+
+@dataclass(frozen=True)
+class Service:
+    address: str
+    desk: Desk
+    """Of another event loop: to look at only."""
+    meters: Counted
+
+    def client(self, **headers: str) -> httpx.Client:
+        return httpx.Client(base_url=self.address, timeout=120, headers=headers)

@@ -1,0 +1,40 @@
+"""cluster/serve.yaml is a configuration that Ray Serve and the app take."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.serve import app
+from jobs.serving.settings import Settings
+
+from ray.serve.schema import DeploymentSchema, ServeDeploySchema
+
+CONFIG = Path(__file__).parents[2] / "cluster" / "serve.yaml"
+
+
+def test_serve_and_the_app_take_the_configuration(local_ray: None) -> None:
+    config = yaml.safe_load(CONFIG.read_text())
+    ServeDeploySchema(**config)
+    (application,) = config["applications"]
+    built = app(application["args"])
+    assert Settings(**application["args"]).device == "cuda"
+    studio: Any = built._bound_deployment
+    names = {studio.name} | {one._bound_deployment.name for one in studio.init_args[1:]}
+    for deployment in application["deployments"]:
+        assert deployment["name"] in names
+        assert set(deployment) <= set(DeploymentSchema.model_fields)  # Serve ignores what it does not know
+
+
+@pytest.mark.parametrize(
+    ("device", "batch", "resource"),
+    [("cuda", 16, "num_gpus"), ("cpu", 1, "num_cpus"), ("auto", 1, "num_cpus")],
+)
+def test_workers_take_what_the_device_needs(local_ray: None, device: str, batch: int, resource: str) -> None:
+    studio: Any = app({"device": device, "samplers": 3})._bound_deployment
+    windows = studio.init_args[1]._bound_deployment
+    assert windows.ray_actor_options[resource] == 0.6
+    assert windows.user_config["batch_size"] == batch
+    assert windows._deployment_config.autoscaling_config.max_replicas == 3
+    assert windows.max_ongoing_requests >= 2 * batch  # else a batch never fills

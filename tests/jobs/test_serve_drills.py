@@ -1,0 +1,149 @@
+"""The app on Ray Serve: as `serve run` starts it, with replicas killed, with its metrics."""
+
+import asyncio
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from jobs.bench_serving import kill_under_load, load, replicas
+from jobs.serving.workers import encode_audio
+from samuel.audio import decode
+from tests.jobs.local_service import write_tiny_checkpoint
+from tests.jobs.songs import song_audio
+from tests.s3 import free_ports
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+POST = "/v1/accompaniments"
+
+
+@pytest.fixture(scope="module")
+def app(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address and name of the app."""
+    from jobs.serve import app
+
+    from ray import serve
+
+    folder = tmp_path_factory.mktemp("serve")
+    name, (port,) = f"test{os.getpid()}", free_ports(1)
+    serve.start(http_options={"port": port})
+    arguments = {
+        "checkpoint": write_tiny_checkpoint(folder / "run"),
+        "spool": str(folder / "spool"),
+        "separator": "spleeter",
+        "device": "cpu",
+        "threads": 1,
+        "places": 8,
+    }
+    serve.run(app(arguments), name=name, route_prefix="/")
+    yield f"http://127.0.0.1:{port}", name
+    serve.shutdown()
+
+
+def sung(seconds: float) -> bytes:
+    return encode_audio(0.3 * song_audio(seconds, 0), "flac")
+
+
+def test_killed_replicas_lose_no_job_that_is_polled(app: tuple[str, str]) -> None:
+    outcome = asyncio.run(kill_under_load(*app, jobs=5, recording=sung(20.0), quality="best"))
+    assert set(outcome["killed"]) == {"Windows", "Audio", "Studio"}
+    assert dict(outcome["states"]) == {"succeeded": 5}
+    assert outcome["same"] == 5
+
+
+def test_each_of_many_clients_is_answered_or_refused(app: tuple[str, str]) -> None:
+    seen = asyncio.run(load(app[0], clients=60, requests=1, recording=sung(1.0), quality="draft"))
+    assert set(seen.statuses) == {200, 429}
+    assert seen.statuses[200] >= 8
+
+
+def test_a_client_that_goes_away_frees_its_place(app: tuple[str, str]) -> None:
+    address, _ = app
+    fields = {"quality": "best", "variations": "4"}
+    for _ in range(12):  # more than there are places
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(address + POST, files={"vocals": ("v.flac", sung(20.0))}, data=fields, timeout=0.5)
+        time.sleep(0.5)
+    answer = httpx.post(address + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200)
+    assert answer.status_code == 200
+
+
+def test_metrics_are_in_prometheus_form(app: tuple[str, str]) -> None:
+    import ray
+
+    httpx.post(app[0] + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200).raise_for_status()
+    port = ray.nodes()[0]["MetricsExportPort"]
+    wanted = {
+        "samuel_places_taken",
+        "samuel_stage_seconds_bucket",
+        "samuel_times_real_time_bucket",
+        "batch_size",
+    }
+    until = time.monotonic() + 60
+    while wanted and time.monotonic() < until:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+        wanted = {
+            name for name in wanted if not re.search(rf"^ray_\w*{name}\w*{{.*}} [\d.e+-]+$", text, re.M)
+        }
+        time.sleep(1)
+    assert not wanted
+
+
+def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "cluster" / "serve.yaml").read_text())
+    (port,) = free_ports(1)
+    config["http_options"] |= {"host": "127.0.0.1", "port": port}
+    checkpoint = write_tiny_checkpoint(tmp_path / "run")
+    config["applications"][0]["args"] |= {
+        "checkpoint": checkpoint,
+        "spool": str(tmp_path / "spool"),
+        "device": "cpu",
+    }
+    del config["applications"][0]["deployments"]  # of GPUs
+    (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
+    serve = str(Path(sys.executable).parent / "serve")
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short, (tmp_path / "log").open("wb") as log:
+        environment = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": short, "SAMUEL_THREADS": "1"}
+        environment.pop("RAY_ADDRESS", None)
+        process = subprocess.Popen(
+            [serve, "run", "--address", "local", "--app-dir", str(ROOT), str(tmp_path / "serve.yaml")],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            until = time.monotonic() + 300
+            while not ready(address):
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < until, (tmp_path / "log").read_text()
+                time.sleep(1)
+            answer = httpx.post(address + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200)
+            assert decode(io.BytesIO(answer.raise_for_status().content)).shape[0] == 2
+            assert "Sing something" in httpx.get(address).text
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_replicas_are_found_by_the_apps_name(app: tuple[str, str]) -> None:
+    assert len(replicas(app[1], "Studio")) == 1
+    assert not replicas("another", "Studio")
