@@ -76,7 +76,7 @@ class Generator:
         vocals: Audio,
         recipe: Recipe | None = None,
         *,
-        keep: Audio | None = None,
+        keep: Float[Tensor, "2 kept"] | None = None,
         region: tuple[float, float] | None = None,
         progress: Progress | None = None,
     ) -> Audio:
