@@ -113,13 +113,18 @@ def main(
         real = read_folder("truth", truth) if truth else folders.get("truth", Folder({}))
         check_writable(out)
         try:
-            judge = "none" if aesthetics == "none" else fetch_weights(aesthetics)
+            with console.status("looking for the weights of AudioBox-Aesthetics"):
+                judge = "none" if aesthetics == "none" else fetch_weights(aesthetics)
         except WeightsError as error:
             notice(str(error))
             judge = aesthetics = "none"
         cluster = connect()
         chosen = choose_workers(cluster, device, workers)
-        how = {"device": chosen.device, "workers": chosen.count, "max_seconds": 60 * max_minutes}
+        how: dict[str, Any] = {
+            "device": chosen.device,
+            "workers": chosen.count,
+            "max_seconds": 60 * max_minutes,
+        }
         timings = []
         for name, spec in made.items():
             place = folder_of(out, name, spec, texts)
@@ -146,7 +151,7 @@ def main(
         unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
         lost: dict[str, str] = {}
         console.print(
-            f"{len(wanted)} files of {len(everyone)} folders, {len(wanted) - len(unheard)} heard before"
+            f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
         )
         with counting("heard", len(unheard), console) as count:
             for row in listen(list(unheard.values()), records, cluster, aesthetics=aesthetics, **how):

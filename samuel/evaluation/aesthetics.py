@@ -10,6 +10,7 @@ no bit of a score depends on other tracks.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,7 @@ def fetch_weights(weights: str) -> str:
     with explained(weights):
         path = local_weights(weights)
         if path is None:
+            logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of each of its tries
             hf_hub_download(HUB, "config.json")
             path = hf_hub_download(HUB, "model.safetensors")
         with open(path, "rb") as file:

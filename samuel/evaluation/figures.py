@@ -17,6 +17,7 @@ from samuel.config import SAMPLE_RATE
 EXCERPT_SECONDS = 10.0
 PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#97bbf5", "#9c6b4e")
 GREY = "#9498a0"
+COLUMNS = 4
 
 
 def excerpt(track: Float[Tensor, "2 samples"], start: float) -> Float[Tensor, "2 part"]:
@@ -33,50 +34,48 @@ def sound(part: Float[Tensor, "2 samples"]) -> str:
 
 
 def spectrogram(part: Float[Tensor, "2 samples"]) -> str:
-    """Mel spectrogram of a part, up to 16 kHz: 80 dB from dark to bright, full scale at the top of the range."""
+    """The mel spectrogram of a part."""
+    return _png(mel_picture(part))
+
+
+def mel_picture(part: Float[Tensor, "2 samples"]) -> Float[Array, "band frame 4"]:
+    """Pixels of the mel power from 30 Hz to 16 kHz: 80 dB from dark to bright, up to the level of a loud mix."""
     from matplotlib import colormaps
 
-    power = librosa.feature.melspectrogram(
-        y=part.mean(dim=0).numpy(),
-        sr=SAMPLE_RATE,
-        n_fft=4096,
-        hop_length=1024,
-        n_mels=96,
-        fmin=30.0,
-        fmax=16_000.0,
-    )
+    band: dict[str, Any] = {"n_mels": 96, "fmin": 30.0, "fmax": 16_000.0}
+    mono = part.mean(dim=0).numpy()
+    power = librosa.feature.melspectrogram(y=mono, sr=SAMPLE_RATE, n_fft=4096, hop_length=1024, **band)
     decibels = 10 * np.log10(np.maximum(power, 1e-10)) - 30  # a loud mix reaches 30 dB in a band
-    shown = ((decibels + 80) / 80).clip(0, 1)[::-1]
-    return _png(colormaps["magma"](shown))
+    return colormaps["magma"](((decibels + 80) / 80).clip(0, 1)[::-1])
 
 
-def strips(
-    groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " track"]]]]], unit: str = ""
-) -> str:
-    """Small plots side by side, one a metric: (label, [(system, kind, values)]). A dot a track, a bar the mean."""
+def strips(groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " track"]]]]]) -> str:
+    """Small plots, one a metric: (label, [(system, kind, values)]). A dot a track, a bar the mean."""
     from matplotlib.figure import Figure
 
     names = [name for name, _, _ in groups[0][1]]
-    figure = Figure(figsize=(2.6 * len(groups) + 1.5, 0.30 * len(names) + 0.9), layout="constrained")
-    axes: Any = figure.subplots(1, len(groups), sharey=True, squeeze=False)
-    for axis, (label, rows) in zip(axes[0], groups, strict=True):
+    lines = -(-len(groups) // COLUMNS)
+    figure = Figure(figsize=(11.3, lines * (0.21 * len(names) + 0.7)), layout="constrained")
+    axes: Any = figure.subplots(lines, COLUMNS, sharey=True, squeeze=False)
+    for axis in axes.ravel()[len(groups) :]:
+        axis.set_visible(False)
+    for axis, (label, rows) in zip(axes.ravel(), groups, strict=False):
         systems = 0
         for place, (_, kind, values) in enumerate(rows):
             colour = PALETTE[systems % len(PALETTE)] if kind == "system" else GREY
             systems += kind == "system"
             known = values[~np.isnan(values)]
-            spread = 0.28 * (np.random.default_rng(place).random(len(known)) - 0.5)
-            axis.scatter(known, place + spread, s=9, color=colour, alpha=0.45, linewidths=0, rasterized=True)
+            spread = 0.4 * (np.random.default_rng(place).random(len(known)) - 0.5)
+            axis.scatter(known, place + spread, s=10, color=colour, alpha=0.5, linewidths=0)
             if len(known):
-                axis.plot([known.mean()] * 2, [place - 0.33, place + 0.33], color=colour, linewidth=2.2)
+                axis.plot([known.mean()] * 2, [place - 0.38, place + 0.38], color=colour, linewidth=2.2)
         axis.set_title(label, fontsize=9, loc="left")
         axis.set_yticks(range(len(names)), names, fontsize=8)
         axis.tick_params(axis="x", labelsize=7)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x", color="#e4e4e8", linewidth=0.6)
         axis.set_axisbelow(True)
-        for side in ("top", "right", "left"):
-            axis.spines[side].set_visible(False)
+        axis.spines[["top", "right", "left"]].set_visible(False)
     axes[0][0].invert_yaxis()
     return _saved(figure)
 

@@ -13,6 +13,7 @@ Weights come from the hub or a local folder in the hub's layout. (Jukebox is no 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Protocol
 
 import torch
@@ -29,6 +30,7 @@ PROMPT = "pop song, instrumental accompaniment with drums, bass, guitar and keyb
 MUSICGEN_SECONDS = 30.0  # its training length: longer music is made in turns
 MUSICGEN_CONTEXT_SECONDS = 10.0
 MELODY_FADE_SECONDS = 0.5
+GUIDANCE = 3.0  # MusicGen's own default
 STABLE_AUDIO_SECONDS = 47.0  # its longest; more is refused
 
 
@@ -76,10 +78,12 @@ class MusicGen:
 
         self.device = torch.device(device)
         self.processor = AutoProcessor.from_pretrained(weights)
-        self.model: Any = MusicgenForConditionalGeneration.from_pretrained(weights).to(self.device).eval()
+        loaded: Any = MusicgenForConditionalGeneration.from_pretrained(weights)
+        self.model = loaded.to(self.device).eval()
         self.parameters = count_parameters([self.model])
         self.rate = int(self.model.config.audio_encoder.sampling_rate)
         self.token_rate = self.model.config.audio_encoder.frame_rate
+        self.delay = self.model.decoder.num_codebooks  # each codebook lags a token behind the one before
 
     @torch.inference_mode()
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
@@ -98,8 +102,8 @@ class MusicGen:
         inputs = self.processor(text=[prompt], padding=True, return_tensors="pt", **sound).to(self.device)
         known = 0 if context is None else context.shape[1]
         room = MUSICGEN_SECONDS - known / self.rate
-        tokens = max(1, round(min(room, wanted / self.rate) * self.token_rate))
-        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=3.0, max_new_tokens=tokens + 4)
+        tokens = ceil(min(room, wanted / self.rate) * self.token_rate) + self.delay
+        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens)
         new = sampled[0].float().cpu()[:, known:]
         if not new.shape[1]:
             raise ValueError(
@@ -116,12 +120,12 @@ class MusicGenMelody:
 
         self.device = torch.device(device)
         self.processor = AutoProcessor.from_pretrained(weights)
-        self.model: Any = (
-            MusicgenMelodyForConditionalGeneration.from_pretrained(weights).to(self.device).eval()
-        )
+        loaded: Any = MusicgenMelodyForConditionalGeneration.from_pretrained(weights)
+        self.model = loaded.to(self.device).eval()
         self.parameters = count_parameters([self.model])
         self.rate = int(self.model.config.audio_encoder.sampling_rate)
         self.token_rate = self.model.config.audio_encoder.frame_rate
+        self.delay = self.model.decoder.num_codebooks  # each codebook lags a token behind the one before
 
     @torch.inference_mode()
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
@@ -139,8 +143,8 @@ class MusicGenMelody:
         inputs = self.processor(
             audio=voice.numpy(), sampling_rate=self.rate, text=[prompt], padding=True, return_tensors="pt"
         ).to(self.device)
-        tokens = max(1, round(len(voice) / self.rate * self.token_rate))
-        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=3.0, max_new_tokens=tokens + 4)
+        tokens = ceil(len(voice) / self.rate * self.token_rate) + self.delay
+        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens)
         made = sampled[0].float().cpu()
         return torch.nn.functional.pad(made, (0, max(0, len(voice) - made.shape[1])))[:, : len(voice)]
 
@@ -205,7 +209,7 @@ def load_system(name: str, device: str = "cpu") -> System:
 
 def count_parameters(modules: list[Any]) -> int:
     """Of all modules together, each parameter once."""
-    parameters = {}
+    parameters: dict[int, int] = {}
     for module in modules:
         with suppress(AttributeError):  # a codec's part may be a plain function
             parameters |= {id(one): one.numel() for one in module.parameters()}

@@ -5,6 +5,7 @@ level have a quarter of that. Times are in seconds. Ten minutes of audio make ab
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import librosa
 import numpy as np
@@ -74,7 +75,7 @@ def hear(audio: Float[Tensor, "2 samples"]) -> Hearing:
     chroma = librosa.feature.chroma_stft(y=mono, sr=RATE, n_fft=CHROMA_WINDOW, hop_length=HOP, tuning=0.0)
     rms = librosa.feature.rms(y=mono, frame_length=2 * HOP, hop_length=HOP)[0]
     level = 20 * np.log10(np.maximum(rms, 10 ** (FLOOR_DBFS / 20)))
-    times = {"sr": RATE, "hop_length": ONSET_HOP, "units": "time"}
+    times: dict[str, Any] = {"sr": RATE, "hop_length": ONSET_HOP, "units": "time"}
     sounds = bool(strength.max(initial=0.0) > 0)  # else librosa finds onsets in nothing
     onsets = librosa.onset.onset_detect(onset_envelope=strength, **times) if sounds else np.zeros(0)
     beats = librosa.beat.beat_track(onset_envelope=strength, **times)[1] if sounds else np.zeros(0)

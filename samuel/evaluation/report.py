@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from samuel.evaluation.scores import values
 from samuel.evaluation.statistics import CONFIDENCE, FEW, Estimate, estimate, paired_difference
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
+TRUTH_NAME = "truth"
+"""A system of this name is what the others are compared with, and competes with none."""
 MOST_ROWS = 500
 """Of the table of tracks: a browser sorts so many in no time. All are in scores.csv."""
 RANKED_BY = ("CE", "truth_chroma", "vocals_chroma")
@@ -72,40 +74,31 @@ class Row:
 
 
 def tables(scores: pa.Table) -> list[tuple[Group, list[Row]]]:
-    """A table for each group of metrics that any row has, systems first, then shuffles and anchors."""
+    """A table for each group with the metrics that any row has: systems first, then shuffles and anchors."""
     found = []
-    for group in GROUPS:
-        if not any(
-            scores[metric.column].null_count < len(scores) and _known(scores, metric)
-            for metric in group.metrics
-        ):
-            continue
+    for whole in GROUPS:
+        group = replace(whole, metrics=tuple(metric for metric in whole.metrics if known(scores, metric)))
         rows = []
         for name, kind in systems_of(scores):
             estimates = [estimate(values(scores, name, metric.column)) for metric in group.metrics]
             if any(one.n for one in estimates):
                 cells = tuple(cell(one, m) for one, m in zip(estimates, group.metrics, strict=True))
                 rows.append(Row(name, kind, max(one.n for one in estimates), cells))
-        found.append((group, _with_best(scores, group, rows)))
+        if rows:
+            found.append((group, _with_best(scores, group, rows)))
     return found
 
 
-def differences(scores: pa.Table) -> tuple[str, list[Metric], list[Row]]:
-    """Each system minus the first one, on the tracks that both have: name of the first, metrics, rows."""
-    names = [name for name, kind in systems_of(scores) if kind == "system"]
-    metrics = [m for group in GROUPS[:3] for m in group.metrics if _known(scores, m)]
-    rows = []
+def differences(scores: pa.Table) -> tuple[str, list[str], list[tuple[Metric, list[Cell]]]]:
+    """Each other system minus the first, on the tracks that both have: the first, the others, a row a metric."""
+    first, *others = [name for name, kind in systems_of(scores) if kind == "system"]
     tracks = sorted(set(scores["track"].to_pylist()))
-    for name in names[1:]:
-        pairs = [
-            paired_difference(
-                values(scores, name, m.column, tracks), values(scores, names[0], m.column, tracks)
-            )
-            for m in metrics
-        ]
-        cells = tuple(cell(one, m, sign="+") for one, m in zip(pairs, metrics, strict=True))
-        rows.append(Row(name, "system", max((one.n for one in pairs), default=0), cells))
-    return names[0] if names else "", metrics, rows
+    rows = []
+    for metric in (metric for group in GROUPS for metric in group.metrics if known(scores, metric)):
+        base = values(scores, first, metric.column, tracks)
+        pairs = [paired_difference(values(scores, name, metric.column, tracks), base) for name in others]
+        rows.append((metric, [cell(pair, metric, sign="+") for pair in pairs]))
+    return first, others, rows
 
 
 def systems_of(scores: pa.Table) -> list[tuple[str, str]]:
@@ -119,20 +112,25 @@ def cell(one: Estimate, metric: Metric, sign: str = "") -> Cell:
     if not one.n:
         return Cell("–")
     form = f"{{:{sign}.{metric.digits}f}}"
-    interval = "" if np.isnan(one.low) else f"{form.format(one.low)} to {form.format(one.high)}"
+    interval = (
+        ""
+        if np.isnan(one.low) or one.low == one.high
+        else f"{form.format(one.low)} to {form.format(one.high)}"
+    )
     return Cell(form.format(one.mean), interval)
 
 
 def best_and_worst(scores: pa.Table, count: int) -> list[tuple[str, str]]:
     """(track, why) of the first system's best and worst tracks, `count` of each, by the first known of `RANKED_BY`."""
     names = [name for name, kind in systems_of(scores) if kind == "system"]
+    names.sort(key=lambda name: name == TRUTH_NAME)  # its tracks are neither good nor bad
     metric = next(
         (
             m
             for column in RANKED_BY
             for g in GROUPS
             for m in g.metrics
-            if m.column == column and _known(scores, m)
+            if m.column == column and known(scores, m)
         ),
         None,
     )
@@ -157,9 +155,11 @@ def best_and_worst(scores: pa.Table, count: int) -> list[tuple[str, str]]:
 def plot(scores: pa.Table, group: Group) -> str:
     """The distribution over tracks of each metric of a group that is known."""
     names = systems_of(scores)
-    known = [metric for metric in group.metrics if _known(scores, metric)]
     return figures.strips(
-        [(m.label, [(name, kind, values(scores, name, m.column)) for name, kind in names]) for m in known]
+        [
+            (m.label, [(name, kind, values(scores, name, m.column)) for name, kind in names])
+            for m in group.metrics
+        ]
     )
 
 
@@ -209,7 +209,7 @@ def html(scores: pa.Table, facts: Facts, examples: Sequence[Example] = ()) -> st
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    shown = [metric for group in GROUPS for metric in group.metrics if _known(scores, metric)]
+    shown = [metric for group in GROUPS for metric in group.metrics if known(scores, metric)]
     own = scores.filter(pc.is_in(scores["kind"], pa.array(["system"])))
     return environment.from_string(TEMPLATE.read_text()).render(
         facts=facts,
@@ -219,7 +219,7 @@ def html(scores: pa.Table, facts: Facts, examples: Sequence[Example] = ()) -> st
         paper=paper,
         tables=[(group, rows, plot(scores, group)) for group, rows in tables(scores)],
         aesthetics=AESTHETICS,
-        have_aesthetics=any(_known(scores, m) for m in AESTHETICS.metrics),
+        have_aesthetics=any(known(scores, m) for m in AESTHETICS.metrics),
         differences=differences(scores),
         embedding=f"{NAME}, a vector for each {PATCH_SECONDS:.1f} s",
         examples=examples,
@@ -253,13 +253,13 @@ def _counts(scores: pa.Table) -> list[tuple[str, int]]:
     return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
 
-def _known(scores: pa.Table, metric: Metric) -> bool:
+def known(scores: pa.Table, metric: Metric) -> bool:
     return bool(pc.any(pc.is_finite(scores[metric.column])).as_py())
 
 
 def _with_best(scores: pa.Table, group: Group, rows: list[Row]) -> list[Row]:
     """Marks the best mean among systems in each column where one way is better; none where only one system is."""
-    systems = [row for row in rows if row.kind == "system"]
+    systems = [row for row in rows if row.kind == "system" and row.name != TRUTH_NAME]
     if len(systems) < 2:
         return rows
     marked = {row.name: list(row.cells) for row in rows}

@@ -16,7 +16,10 @@ TOLERANCE_FRAMES = 2  # 46 ms, a frame of latents
 
 def beat_f1(reference: Times, beats: Times) -> float:
     """F-measure (0 to 1) of beats within 70 ms of the reference's, after the first five seconds."""
-    return float(mir_eval.beat.f_measure(_warm(reference), _warm(beats)))
+    reference, beats = _warm(reference), _warm(beats)
+    if not len(reference) or not len(beats):
+        return 0.0
+    return float(mir_eval.beat.f_measure(reference, beats))
 
 
 def beat_continuity(reference: Times, beats: Times) -> float:
@@ -29,6 +32,8 @@ def beat_continuity(reference: Times, beats: Times) -> float:
 
 def onset_f1(reference: Times, onsets: Times) -> float:
     """F-measure (0 to 1) of onsets within 50 ms of the reference's."""
+    if not len(reference) or not len(onsets):
+        return 0.0
     return float(mir_eval.onset.f_measure(reference, onsets)[0])
 
 

@@ -45,7 +45,8 @@ class Heard:
 
     def anchor_tracks(self) -> dict[str, Tracks]:
         """Each anchor beside every track that has something to be compared with, and the vocals as an anchor."""
-        tracks = {**self.vocals, **self.truth} or next(iter(self.systems.values()))
+        first = next(iter(self.systems.values()), {})
+        tracks = {**self.vocals, **self.truth} or first
         anchors: dict[str, Tracks] = {name: dict.fromkeys(tracks, one) for name, one in self.anchors.items()}
         return anchors | ({"the vocals themselves": self.vocals} if self.vocals else {})
 

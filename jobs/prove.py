@@ -1,0 +1,137 @@
+"""Songs whose truth is known -> a table that says how well generation follows the singer. Run with --help."""
+
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+def main(
+    out: Annotated[str, typer.Option(help="Folder or s3:// prefix: table, plots, audio, records.")],
+    songs: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Stems folder with annotations.json, as render_songs.py makes it; may be repeated."
+        ),
+    ] = None,
+    real: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of whole songs: separated, with beats and chords estimated from their own band."
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Which of the --songs: test (never trained on), validation, all.")
+    ] = "test",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="A run or checkpoint, local or s3://. Default: the one in the package.")
+    ] = None,
+    codec: Annotated[str, typer.Option(help="The codec of its latents.")] = "mini",
+    quality: Annotated[str, typer.Option(help="draft, standard or best.")] = "standard",
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale. Default: generation's own.")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--try",
+            help="Also with this changed: steps=50, guidance=1, quality=best, seed=1, checkpoint=RUN, codec=NAME. "
+            "May be repeated; each is compared with the first.",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=12, help="Of each song, its middle.")] = 48.0,
+    limit: Annotated[int | None, typer.Option(min=2, help="Only so many songs.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers at most.")] = None,
+) -> None:
+    """Prove, or refute, that the band follows the singer: harmony, rhythm and dynamics against the songs' truth.
+
+    Each song's vocals get a band. It stands beside the true band, the codec's round trip of it, what was generated
+    from other songs' vocals, and other songs' bands, with 95% intervals over songs.
+
+    Nothing is made twice: run it again after a crash, or with more songs or another --try.
+
+        python jobs/prove.py --songs stems --out proof
+        python jobs/prove.py --songs stems --out proof --try guidance=1 --try guidance=4 --try steps=50
+        python jobs/prove.py --songs stems --real songs --checkpoint runs/first --out proof
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from jobs.connect import connect
+    from jobs.counting import counting
+    from jobs.pipeline import choose_workers
+    from jobs.trials import run_trials
+    from samuel.evaluation.proof_report import Part, markdown, plots, rows_table, spectrograms
+    from samuel.evaluation.report import parquet_of
+    from samuel.evaluation.trial import Trial, Variation, fingerprint, parse_variation
+    from samuel.generation import PRETRAINED
+    from samuel.songs import Song, read_catalogue
+    from samuel.storage import absolute, check_writable, is_s3, join, write_atomic
+
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        if not songs and not real:
+            raise ValueError("give --songs (rendered, with their truth), or --real (whole songs), or both")
+        if split not in ("test", "validation", "all"):
+            raise ValueError(f"expected --split test, validation or all, got {split!r}")
+        found: dict[str, list[Song]] = {}
+        if songs:
+            everything = [
+                song for folder in songs for song in read_catalogue(folder).songs if song.kind == "stems"
+            ]
+            found["rendered songs"] = [song for song in everything if split in ("all", song.split)]
+        if real:
+            found["real songs"] = [song for song in read_catalogue(real).songs if song.kind == "audio"]
+        for name, some in found.items():
+            found[name] = some[:limit]
+            if len(found[name]) < 2:
+                raise ValueError(
+                    f"expected two {name} or more, as one is compared with the others; found {len(some)}"
+                )
+        base = Variation("first", absolute(checkpoint or PRETRAINED), codec, quality, None, guidance)
+        _ = base.recipe
+        variations = (base, *(parse_variation(one, base) for one in change or ()))
+        check_writable(out)
+        cluster = connect()
+        chosen = choose_workers(cluster, device, workers)
+        if cluster.nodes > 1 and not is_s3(out):
+            console.print(f"[yellow]{escape(out)} must lie on a file system that all nodes share[/]")
+        loader = Trial(absolute(out), (), (), seconds)
+        with console.status("loading"):
+            prints = tuple(fingerprint(loader.generator(one), one, seconds) for one in variations)
+        arguments: dict[str, Any] = {"out": absolute(out), "variations": variations, "fingerprints": prints}
+        arguments |= {"seconds": seconds, "device": chosen.device, "threads": chosen.threads}
+        everyone = [song for some in found.values() for song in some]
+        failures: dict[str, str] = {}
+        with counting("songs", len(everyone), console) as count:
+            for row in run_trials(everyone, arguments, chosen):
+                count(seconds * len(variations))
+                if row["error"]:
+                    console.print(f"[red]{escape(row['title'])}: {escape(row['error'])}[/]")
+                    failures[row["song_id"]] = row["error"]
+        trial = Trial(**arguments | {"device": "cpu"})
+        parts = [
+            Part.read(name, [song for song in some if song.song_id not in failures], trial)
+            for name, some in found.items()
+        ]
+        files: dict[str, Any] = {
+            "proof.md": markdown(parts, seconds, failures, base).encode(),
+            "proof.png": plots(parts),
+            "spectrograms.png": spectrograms(parts[0], trial),
+            "proof.parquet": parquet_of(rows_table(parts)),
+        }
+        for file, data in files.items():
+            write_atomic(join(out, file), data)
+    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
+        console.print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on where this run was")
+        raise typer.Exit(130) from None
+    console.print(files["proof.md"].decode(), markup=False)
+    console.print(f"in {absolute(out)}: proof.md, proof.png, spectrograms.png, proof.parquet, audio/")
+
+
+if __name__ == "__main__":
+    app()

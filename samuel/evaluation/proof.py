@@ -1,0 +1,187 @@
+"""The proof that generation follows the singer: measures against a song's truth, beside four anchors.
+
+Of each song and measure there are
+- `truth`: the true accompaniment, the most one can ask for;
+- `codec`: the codec's round trip of it, the most that these latents can carry;
+- `generated`: from the song's own vocals;
+- `from another`: what was generated from other songs' vocals, against this song's truth;
+- `shuffled`: the true accompaniments of other songs, against this song's truth: the least.
+
+The last two are means over up to `OTHERS` other songs. "Closed" is the share of the distance from shuffled to truth
+that the right vocals close.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray as Array
+
+from samuel.evaluation.distribution import frechet_distance
+from samuel.evaluation.metrics import Metric
+from samuel.evaluation.record import Record
+from samuel.evaluation.statistics import Estimate, estimate, paired_difference, share_closed
+from samuel.evaluation.truth import MEASURES, Truth, fit
+
+OTHERS = 8
+ANCHORS = ("truth", "codec", "generated", "from another", "shuffled")
+
+Values = Float[Array, " song"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The records of one variation, by song: all have the same songs."""
+
+    truth: Mapping[str, Record]
+    codec: Mapping[str, Record]
+    generated: Mapping[str, Record]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measure of one variation: values by song for each of `ANCHORS`, in the order of the songs."""
+
+    metric: Metric
+    aspect: str
+    """harmony, rhythm or dynamics."""
+    values: Mapping[str, Values]
+
+    @property
+    def closed(self) -> Estimate:
+        return share_closed(self.values["shuffled"], self.values["generated"], self.values["truth"])
+
+    @property
+    def closed_by_codec(self) -> Estimate:
+        return share_closed(self.values["shuffled"], self.values["codec"], self.values["truth"])
+
+    @property
+    def margin(self) -> Estimate:
+        """How much more the right vocals give than another song's."""
+        return paired_difference(self.values["generated"], self.values["from another"])
+
+    def mean(self, anchor: str) -> Estimate:
+        return estimate(self.values[anchor])
+
+
+def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
+    """All measures of one variation."""
+    songs = list(truths)
+    own = {
+        name: [fit(records[song].hearing, truths[song]) for song in songs]
+        for name, records in {
+            "truth": heard.truth,
+            "codec": heard.codec,
+            "generated": heard.generated,
+        }.items()
+    }
+    others = {
+        name: [
+            _mean([fit(records[one].hearing, truths[song]) for one in others_of(songs, song)])
+            for song in songs
+        ]
+        for name, records in {"from another": heard.generated, "shuffled": heard.truth}.items()
+    }
+    fits = own | others
+    return [
+        Result(
+            metric, aspect, {name: np.array([one[metric.column] for one in fits[name]]) for name in ANCHORS}
+        )
+        for aspect, metric in MEASURES
+    ]
+
+
+def others_of(songs: list[str], song: str) -> list[str]:
+    """Up to `OTHERS` other songs: those that follow in the list, from its start again."""
+    place = songs.index(song)
+    return [songs[(place + step) % len(songs)] for step in range(1, min(OTHERS, len(songs) - 1) + 1)]
+
+
+def frechet(heard: Heard) -> tuple[dict[str, float], int]:
+    """Fréchet distance of each kind of sound from the true accompaniments of the other half of the songs, and the
+    number of vectors a side. `truth` is what chance leaves."""
+    songs = sorted(heard.truth)
+    halves = songs[::2], songs[1::2]
+    kinds = {"truth": heard.truth, "codec": heard.codec, "generated": heard.generated}
+    vectors = {
+        (name, side): np.concatenate(
+            [np.zeros((0, 256), np.float32)] + [records[one].embedding for one in half]
+        )
+        for name, records in kinds.items()
+        for side, half in enumerate(halves)
+    }
+    size = min(len(one) for one in vectors.values())
+    taken = {
+        key: one[np.linspace(0, len(one) - 1, size).round().astype(int)] if size else one
+        for key, one in vectors.items()
+    }
+    distances = {
+        name: (
+            frechet_distance(taken[name, 0], taken["truth", 1])
+            + frechet_distance(taken[name, 1], taken["truth", 0])
+        )
+        / 2
+        for name in kinds
+    }
+    return distances, size
+
+
+def table(results: list[Result]) -> list[str]:
+    """Lines of Markdown: a row a measure, a column an anchor, the margin and the share closed."""
+    lines = [
+        "| | true | codec round trip | **generated** | from another's vocals | another song's band | margin of the right vocals | share closed | by the codec |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        means = [text(result.mean(anchor)) for anchor in ANCHORS]
+        means[2] = f"**{means[2]}**"
+        cells = [
+            *means,
+            text(result.margin, "+"),
+            text(result.closed, percent=True),
+            text(result.closed_by_codec, percent=True),
+        ]
+        lines.append(f"| {result.metric.label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def verdict(results: list[Result]) -> list[str]:
+    """Where the right vocals win beyond chance, and where they close at least half of the distance."""
+    told = []
+    for result in results:
+        if result.aspect == "dynamics" or not result.margin.n:
+            continue
+        wins = result.margin.low > 0
+        half = result.closed.mean >= 0.5
+        told.append(
+            f"- {result.metric.label}: the right vocals "
+            + ("beat another song's beyond chance" if wins else "do not beat another song's beyond chance")
+            + f", and close {100 * result.closed.mean:.0f}% of the distance"
+            + (" (half or more)." if half else ".")
+        )
+    return told
+
+
+def text(one: Estimate, sign: str = "", percent: bool = False) -> str:
+    """A mean and its interval; "–" where there is none."""
+    if not one.n or np.isnan(one.mean):
+        return "–"
+    form = f"{{:{sign}.0%}}" if percent else f"{{:{sign}.2f}}"
+    interval = (
+        ""
+        if np.isnan(one.low) or one.low == one.high
+        else f" ({form.format(one.low)} to {form.format(one.high)})"
+    )
+    return form.format(one.mean) + interval
+
+
+def _mean(fits: list[dict[str, float]]) -> dict[str, float]:
+    if not fits:
+        return {metric.column: float("nan") for _, metric in MEASURES}
+    with np.errstate(invalid="ignore"):
+        columns = {key: np.array([one[key] for one in fits]) for key in fits[0]}
+    return {
+        key: float(np.mean(known)) if len(known := column[~np.isnan(column)]) else float("nan")
+        for key, column in columns.items()
+    }

@@ -1,0 +1,230 @@
+"""A proof on paper: tables in Markdown, a plot, spectrograms to look at, and a row for each song."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.evaluation.figures import PALETTE, mel_picture
+from samuel.evaluation.musicnn import NAME
+from samuel.evaluation.proof import ANCHORS, Heard, Result, frechet, prove, table, text, verdict
+from samuel.evaluation.record import Record, load
+from samuel.evaluation.rhythm import accent
+from samuel.evaluation.statistics import FEW, estimate
+from samuel.evaluation.trial import MAX_SECONDS, Trial, Variation
+from samuel.evaluation.truth import Truth
+from samuel.generation import plan_windows
+from samuel.songs import Song
+
+COLOURS = {
+    "truth": "#3ca951",
+    "codec": "#6cc5b0",
+    "generated": PALETTE[0],
+    "from another": "#efb118",
+    "shuffled": "#9498a0",
+}
+HEALTH = (
+    ("loudness_lufs", "LUFS", 1),
+    ("true_peak_dbtp", "dBTP", 1),
+    ("clipped_share", "clipped", 5),
+    ("rolloff_hz", "95% of the power below, Hz", 0),
+    ("bandwidth_hz", "bandwidth, Hz", 0),
+    ("tilt_db_per_octave", "tilt, dB/octave", 1),
+    ("silent_share", "silent", 3),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The results on one kind of songs, of each variation."""
+
+    name: str
+    songs: Sequence[Song]
+    truths: Mapping[str, Truth]
+    heard: Mapping[str, Heard]
+    """By the variation's name, the first of them first."""
+    results: Mapping[str, list[Result]]
+    fingerprints: Mapping[str, str]
+
+    @classmethod
+    def read(cls, name: str, songs: Sequence[Song], trial: Trial) -> "Part":
+        """From the records that the trial left. Raises ValueError where fewer than two songs went well."""
+        if len(songs) < 2:
+            raise ValueError(f"of the {name}, fewer than two went well: nothing to compare")
+
+        def records(what: str) -> dict[str, Record]:
+            return {song.song_id: trial.record(song.song_id, what) for song in songs}
+
+        truths = {song.song_id: trial.truth(song) for song in songs}
+        codecs = {name: f"codec-{key}" for key, name in trial.codecs().items()}
+        heard = {
+            one.name: Heard(records("truth"), records(codecs[one.codec]), records(key))
+            for key, one in trial.variations.items()
+        }
+        results = {name: prove(one, truths) for name, one in heard.items()}
+        return cls(
+            name, songs, truths, heard, results, {one.name: key for key, one in trial.variations.items()}
+        )
+
+
+def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str], base: Variation) -> str:
+    """The whole proof: a table for each part and variation, sound, seams and distribution."""
+    sampler, steps, guidance = base.recipe.sampling
+    lines = ["# Does the band follow the singer?", ""]
+    lines += [
+        f"Checkpoint {base.checkpoint}, codec {base.codec}, {sampler} with {steps} steps, guidance {guidance:g}, seed {base.seed}."
+    ]
+    lines += [
+        "Means with 95% bootstrap intervals over songs. *Share closed*: of the distance from another song's band to the true one. *Margin*: the right vocals minus other songs' vocals.",
+        "",
+    ]
+    for part in parts:
+        first = next(iter(part.results))
+        lines += [f"## {len(part.songs)} {part.name}, the middle {seconds:g} s of each", ""]
+        if len(part.songs) < FEW:
+            lines += [f"Under {FEW} songs: the intervals are rough.", ""]
+        if any(truth.estimated for truth in part.truths.values()):
+            lines += [
+                "Beats, chords and key are estimated from the separated true band, which therefore fits them by construction.",
+                "",
+            ]
+        lines += [*table(part.results[first]), "", *verdict(part.results[first]), ""]
+        lines += _variations(part)
+        lines += _sound(part)
+    if failures:
+        lines += ["## Failed songs", ""] + [f"- {song}: {error}" for song, error in failures.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _variations(part: Part) -> list[str]:
+    """One thing changed at a time: generated means, side by side."""
+    if len(part.results) < 2:
+        return []
+    labels = [result.metric.label for result in next(iter(part.results.values()))]
+    lines = ["### One thing changed at a time: generated, and the share closed", ""]
+    lines += ["| | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
+    for name, results in part.results.items():
+        cells = [f"{text(one.mean('generated'))}, {text(one.closed, percent=True)}" for one in results]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _sound(part: Part) -> list[str]:
+    """How it sounds, by numbers, beside the true accompaniment; seams; distribution."""
+    lines = [
+        "### Sound",
+        "",
+        "| | "
+        + " | ".join(label for _, label, _ in HEALTH)
+        + f" | accent at window borders | Fréchet distance ({NAME}) |",
+    ]
+    lines += ["|---" * (len(HEALTH) + 3) + "|"]
+    for name, heard in part.heard.items():
+        distances, size = frechet(heard)
+        rows: list[tuple[str, str, Mapping[str, Record]]] = [
+            (f"generated, {name}", "generated", heard.generated)
+        ]
+        if name == next(iter(part.heard)):
+            rows = [("true", "truth", heard.truth), ("codec round trip", "codec", heard.codec), *rows]
+        for label, kind, records in rows:
+            known = list(records.values())
+            means = [_mean_of([one.figures[column] for one in known], digits) for column, _, digits in HEALTH]
+            seams = _mean_of(
+                [accent(one.hearing.onset_strength, window_borders(one.seconds)) for one in known], 2
+            )
+            lines.append(f"| {label} | " + " | ".join(means) + f" | {seams} | {distances[kind]:.1f} |")
+    return [
+        *lines,
+        "",
+        f"Fréchet distances between halves of the songs, {size} vectors a side: the true band's own is what chance leaves. "
+        "An accent at window borders above the true band's would be audible seams.",
+        "",
+    ]
+
+
+def window_borders(seconds: float) -> np.ndarray:
+    """Where one window of generation goes over into the next, in seconds."""
+    windows = plan_windows(-(-round(seconds * SAMPLE_RATE) // FRAME_SAMPLES))
+    return np.array([window.stop * FRAME_SAMPLES / SAMPLE_RATE for window in windows[:-1]])
+
+
+def plots(parts: Sequence[Part]) -> bytes:
+    """A panel for each measure and part: a dot a song, for each anchor; of the first variation."""
+    from matplotlib.figure import Figure
+
+    columns = len(next(iter(parts[0].results.values())))
+    figure = Figure(figsize=(2.3 * columns, 2.3 * len(parts) + 0.3), layout="constrained")
+    axes: Any = figure.subplots(len(parts), columns, squeeze=False)
+    for line, part in zip(axes, parts, strict=True):
+        for axis, result in zip(line, next(iter(part.results.values())), strict=True):
+            for place, anchor in enumerate(ANCHORS):
+                values = result.values[anchor]
+                known = values[~np.isnan(values)]
+                spread = 0.4 * (np.random.default_rng(place).random(len(known)) - 0.5)
+                axis.scatter(place + spread, known, s=12, color=COLOURS[anchor], alpha=0.55, linewidths=0)
+                mean = estimate(values)
+                if mean.n:
+                    axis.plot(
+                        [place - 0.35, place + 0.35], [mean.mean] * 2, color=COLOURS[anchor], linewidth=2.5
+                    )
+            axis.set_title(f"{result.metric.label}", fontsize=9, loc="left")
+            axis.set_xticks(range(len(ANCHORS)), ANCHORS, fontsize=7, rotation=40, ha="right")
+            axis.tick_params(axis="y", labelsize=7)
+            axis.grid(axis="y", color="#e4e4e8", linewidth=0.6)
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right"]].set_visible(False)
+        line[0].set_ylabel(part.name, fontsize=8)
+    return _png(figure)
+
+
+def spectrograms(part: Part, trial: Trial, songs: int = 3) -> bytes:
+    """The true band above what was made of its vocals, for the first songs."""
+    from matplotlib.figure import Figure
+
+    shown = part.songs[:songs]
+    codec = f"codec-{next(iter(trial.codecs()))}"
+    kinds = {"true": "truth", "codec": codec, "generated": next(iter(part.fingerprints.values()))}
+    figure = Figure(figsize=(5.2 * len(shown), 6.2), layout="constrained")
+    axes: Any = figure.subplots(len(kinds), len(shown), squeeze=False)
+    for column, song in enumerate(shown):
+        stems = trial.stems(song)
+        for line, (label, what) in enumerate(kinds.items()):
+            sound = (
+                stems.accompaniment
+                if what == "truth"
+                else load(trial.audio_path(song.song_id, what), MAX_SECONDS)
+            )
+            axis = axes[line][column]
+            axis.imshow(mel_picture(sound[:, : 20 * SAMPLE_RATE]), aspect="auto", interpolation="nearest")
+            axis.set_title(f"{label}: {song.title}" if not line else label, fontsize=9, loc="left")
+            axis.set_axis_off()
+    return _png(figure)
+
+
+def rows_table(parts: Sequence[Part]) -> pa.Table:
+    """A row a part, variation, song and anchor, with all measures."""
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        for name, results in part.results.items():
+            for place, song_id in enumerate(part.truths):
+                for anchor in ANCHORS:
+                    row = {"songs": part.name, "variation": name, "song_id": song_id, "anchor": anchor}
+                    rows.append(
+                        row | {one.metric.column: float(one.values[anchor][place]) for one in results}
+                    )
+    return pa.Table.from_pylist(rows)
+
+
+def _mean_of(values: Sequence[float], digits: int) -> str:
+    mean = estimate(np.array(values)).mean
+    return "–" if np.isnan(mean) else f"{mean:.{digits}f}"
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
