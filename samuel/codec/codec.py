@@ -6,7 +6,7 @@ neither sampled nor normalized, so encoding is deterministic.
 
 A song longer than a piece is worked on in pieces of equal length that overlap. Each piece keeps only the
 frames that its own edges cannot influence, so the result is what one pass over the whole song would give,
-up to rounding. How far an edge reaches is measured on the network itself, once, when first needed.
+up to rounding. How far an edge reaches is given, or measured on the network itself when first needed.
 On a CPU one piece goes at a time, so that results do not depend, in a single bit, on what else is in the batch.
 """
 
@@ -44,12 +44,13 @@ class Codec:
         device: torch.device | str,
         dtype: torch.dtype | None = None,
         piece_frames: int = PIECE_FRAMES,
+        reach: dict[str, int] | None = None,
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.piece_frames = piece_frames
-        self._reach: dict[str, int] = {}
+        self._reach = dict(reach or {})
 
     @torch.no_grad()
     def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:

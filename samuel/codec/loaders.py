@@ -54,7 +54,14 @@ def load_codec(
     settings = json.loads(config_path.read_text())
     network = _build(settings, read_checkpoint(checkpoint), str(config_path)).eval().to(device)
     identity = f"{label}@{sha256_of(checkpoint)[:12]}"
-    return Codec(lambda audio: encode_mean(network, audio), network.decode, identity, device, dtype)
+    return Codec(
+        lambda audio: encode_mean(network, audio),
+        network.decode,
+        identity,
+        device,
+        dtype,
+        reach=settings.get("reach"),
+    )
 
 
 def encode_mean(network: Any, audio: Tensor) -> Tensor:

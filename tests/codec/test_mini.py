@@ -163,3 +163,11 @@ def test_griffin_lim_keeps_magnitudes_and_finds_fitting_phases(music):
         ).abs().norm() / x.abs().norm()
 
     assert misfit(found) < 0.4 * misfit(spectra.griffin_lim(wanted, 4096, 1024, 0))
+
+
+def test_the_reach_in_the_config_is_the_measured_one() -> None:
+    codec = load_codec("mini")
+    stated = dict(codec._reach)
+    codec._reach.clear()
+    assert stated["encoder"] == pytest.approx(codec.encoder_reach, abs=1)
+    assert stated["decoder"] == pytest.approx(codec.decoder_reach, abs=1)
