@@ -58,6 +58,7 @@ FILE_FORMATS = {
     "opus": ("OGG", "OPUS"),
 }
 OPUS_RATE = 48_000  # the only full-band rate that Opus knows
+LEAST_RATE = 1000  # Hz: a block of a file that claims less could fill the memory when it is resampled
 WRITE_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack on much longer blocks
 
 
@@ -295,6 +296,8 @@ def _resampled(frames: Iterator[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]
     nothing = np.zeros((0, AUDIO_CHANNELS), np.float32)
     for samples, frame_rate in frames:
         if frame_rate != rate:
+            if frame_rate < LEAST_RATE:
+                raise AudioError(f"damaged: a part of it has {frame_rate} Hz, and would grow beyond measure")
             if stream is not None:
                 yield stream.resample_chunk(nothing, last=True)
             rate, stream = frame_rate, None

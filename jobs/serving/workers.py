@@ -8,6 +8,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class Coder:
 
     def __init__(self, settings: Settings, device: str):
         self.settings, self.device = settings, device
-        self.generator = load(settings, device)
+        self.generator = load(settings.checkpoint or str(PRETRAINED), settings.codec, device)
         self.separator: Separator | None = None
 
     def hear(self, recording: bytes, separate: bool) -> Heard:
@@ -101,7 +102,7 @@ class Sampler:
     """Denoises windows. The same task gives the same latents, whatever it is batched with."""
 
     def __init__(self, settings: Settings, device: str):
-        self.generator = load(settings, device)
+        self.generator = load(settings.checkpoint or str(PRETRAINED), settings.codec, device)
 
     def __call__(self, tasks: list[WindowTask], progress: Any = None) -> list[Tensor]:
         return self.generator.sample(tasks, progress)
@@ -112,8 +113,10 @@ class Sampler:
         return ModelCard(trained.config.preset, parameters, trained.codec, str(self.generator.device))
 
 
-def load(settings: Settings, device: str) -> Generator:
-    return Generator.load(settings.checkpoint or PRETRAINED, settings.codec, device)
+@lru_cache(1)
+def load(checkpoint: str, codec: str, device: str) -> Generator:
+    """Once a process, for all who work in it: a generator keeps no state."""
+    return Generator.load(checkpoint, codec, device)
 
 
 def one_thread(settings: Settings, device: str) -> ThreadPoolExecutor:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import socket
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,8 +19,8 @@ from torch import Tensor
 from jobs.serving.desk import Desk, Order, WorkerLost
 from jobs.serving.settings import Settings
 from jobs.serving.spool import RECORDING, Spool
-from jobs.serving.workers import Clocked, encode_audio, read_untrusted
-from samuel.audio import AudioError, decode
+from jobs.serving.workers import Clocked, encode_audio
+from samuel.audio import AudioError, _resampled, decode
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.generation import Recipe, WindowTask
 from samuel.mixing import loudness
@@ -169,7 +168,7 @@ def test_events_tell_the_way_to_the_result(client: httpx.Client) -> None:
 
 
 def test_a_short_recording_does_not_wait_for_a_long_one(client: httpx.Client, service: Service) -> None:
-    long = order(client, sung(75), ASYNC, variations=4).json()
+    long = order(client, sung(50), ASYNC, variations=2).json()
     while client.get(long["links"]["self"]).json()["state"] != "running":
         time.sleep(0.02)
     sound(order(client, sung(1.0)))
@@ -256,16 +255,11 @@ def test_unknown_addresses_and_methods_are_problems_too(client: httpx.Client) ->
     assert client.get("/v1/models").json()["data"][0]["qualities"]["draft"] > 0
 
 
-def test_a_file_of_one_sample_a_second_cannot_grow(tmp_path: Path) -> None:
-    """Its header hides its length and its rate is 1 Hz: resampled it would be 44,100 times as long."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.random.default_rng(0).normal(size=60_000), 4000, "PCM_16", format="FLAC")
-    content = bytearray(buffer.getvalue())
-    info = struct.unpack(">Q", content[18:26])[0]
-    info = (info & ((1 << 44) - 1)) | 1 << 44  # the sample rate: 20 bits from the top
-    content[18:26] = struct.pack(">Q", info & ~((1 << 36) - 1))  # and no total
-    with pytest.raises(AudioError):
-        read_untrusted(bytes(content), Settings())
+def test_a_stream_that_falls_to_one_sample_a_second_cannot_grow() -> None:
+    """Its header is in order, a later part of it is not: resampled it would be 44,100 times as long."""
+    parts = [(np.zeros((8192, 2), np.float32), 44_100), (np.zeros((8192, 2), np.float32), 1)]
+    with pytest.raises(AudioError, match="1 Hz"):
+        list(_resampled(iter(parts)))
 
 
 def test_reading_ends_when_its_time_is_over() -> None:
@@ -286,8 +280,9 @@ def test_uploads_beyond_the_limit_are_refused_with_or_without_a_length(
         assert "100,000 bytes" in problem(client.post(POST, content=chunks, headers=type_), 413)
 
         def slow() -> Iterator[bytes]:
+            yield b'--x\r\nContent-Disposition: form-data; name="vocals"; filename="v.wav"\r\n\r\n'
             for _ in range(40):
-                yield b"--x\r\n"
+                yield b"RIFF"
                 time.sleep(0.1)
 
         assert "after 1 s" in problem(client.post(POST, content=slow(), headers=type_), 408)
@@ -317,11 +312,12 @@ def test_a_full_desk_refuses_at_once_and_places_come_back(checkpoint: str, tmp_p
         service.client() as client,
     ):
         jobs = [order(client, sung(1.0), ASYNC).json() for _ in range(2)]
+        long = sung(30.0)
         before = time.monotonic()
-        refused = order(client, sung(60.0))
+        refused = order(client, long)
         assert "all 2 places" in problem(refused, 429)
         assert int(refused.headers["retry-after"]) >= 1
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 5
         assert client.delete(jobs[0]["links"]["self"]).status_code == 204
         third = order(client, sung(1.0), ASYNC)
         assert third.status_code == 202
@@ -340,7 +336,8 @@ def test_a_client_that_leaves_its_events_frees_its_place(checkpoint: str, tmp_pa
     with running(settings_of(checkpoint), tmp_path, SlowWorkers) as service, service.client() as client:
         files = {"vocals": ("voice.flac", sung(1.0))}
         with client.stream("POST", POST, files=files, headers={"Accept": "text/event-stream"}) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            assert next(lines) == "event: queued"
             assert service.desk.taken == 1
         until = time.monotonic() + 20
         while service.desk.taken and time.monotonic() < until:
