@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from jobs.connect import start
+from jobs.connect import connect, start
 from jobs.pipeline import Workers, build
 from samuel.building import Report
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
@@ -96,7 +96,8 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the table is written.")] = Path("scaling_benchmark.md"),
 ) -> None:
     """Measure on this machine how many GPUs one build keeps busy."""
-    start(logging.ERROR, num_gpus=processes, include_dashboard=False)
+    start(logging.ERROR, address="local", num_gpus=processes, include_dashboard=False)
+    connect()  # quietens Ray Data
     console = Console(highlight=False, soft_wrap=True)
     lines = [
         f"`python jobs/bench_scaling.py --processes {processes} --songs-each {songs_each} --seconds {seconds:g}` "

@@ -77,6 +77,7 @@ def test_gpu_nodes_come_when_songs_wait_and_go_when_none_do(
     output, _ = job.communicate()
     assert job.returncode == 0, output
     assert max(seen) == 2
+    assert "Machines while this ran: gpu " in output
     assert pairs(tmp_path / "popdb").equals(undisturbed)
     cluster.wait_until(lambda: not cluster.nodes(), 120)
 
@@ -104,5 +105,5 @@ def test_a_job_whose_driver_is_killed_is_submitted_again(
     assert job.returncode != 0, output
     done = songs_done(tmp_path / "popdb")
     assert 1 <= done < SONGS
-    output = cluster.run(*on_gpus(songs, tmp_path / "popdb"))
+    cluster.run(*on_gpus(songs, tmp_path / "popdb"))
     assert pairs(tmp_path / "popdb").equals(undisturbed)
