@@ -18,11 +18,14 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from jobs.serving.api import build_api
-from jobs.serving.desk import Desk, State, WorkerLost
+from jobs.serving.desk import Desk, WorkerLost
+from jobs.serving.job import State
 from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
 from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread
-from samuel.generation import WindowTask
+from samuel.generation import PRETRAINED, WindowTask
+from samuel.storage import is_s3
+from samuel.training.checkpoint import best_of
 
 import ray
 from ray import serve
@@ -230,6 +233,9 @@ def default_spool() -> Path:
 def app(arguments: dict[str, Any]) -> serve.Application:
     """What `serve run jobs.serve:app name=value ...` starts."""
     settings = Settings(**arguments)
+    checkpoint = settings.checkpoint or str(PRETRAINED)
+    if not is_s3(checkpoint):
+        best_of(checkpoint)  # what is missing is said here, not in the log of a replica
     device = settings.device
     if device == "auto":
         device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"

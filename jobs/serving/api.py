@@ -3,155 +3,55 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Form, Header, Query, Request, UploadFile
-from fastapi import Path as InPath
+from fastapi import FastAPI, Form, Header, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from jobs.serving.desk import Desk, Job, Order, Remake, State, WorkerLost, region_frames
-from jobs.serving.guard import ACCOMPANIMENTS, Guard
-from jobs.serving.problems import Problem, ProblemError, answer_with_problems, documented
+import samuel
+from jobs.serving.desk import Desk, WorkerLost
+from jobs.serving.guard import Guard
+from jobs.serving.job import Job
+from jobs.serving.messages import (
+    ACCOMPANIMENTS,
+    MEDIA_TYPES,
+    Accompaniment,
+    Asked,
+    Balance,
+    Format,
+    Health,
+    JobId,
+    Model,
+    Models,
+    Responses,
+    Variation,
+    order_of,
+)
+from jobs.serving.problems import ProblemError, answer_with_problems, documented
 from jobs.serving.settings import Settings
 from jobs.serving.spool import VOCALS, band_file
 from samuel import __version__
 from samuel.config import SAMPLE_RATE
-from samuel.generation import QUALITIES, Recipe
-from samuel.generation.recipe import MOST_GUIDANCE
+from samuel.generation import QUALITIES
 
-PAGE = Path(__file__).parents[2] / "samuel" / "studio"
-MEDIA_TYPES = {
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "ogg": "audio/ogg",
-    "opus": "audio/ogg; codecs=opus",
-}
-MOST_SEED = 2**53 - 1
-"""The largest integer that JSON's readers agree on."""
+PAGE = Path(samuel.__file__).parent / "studio"
+DESCRIPTION = """
+Wait for the audio:
 
-BALANCE_DB = 24.0
+    curl -F vocals=@voice.wav -F quality=draft -o band.wav http://localhost:8000/v1/accompaniments
 
-Responses = dict[int | str, dict[str, Any]]
+or take the address of a job, look how far it is, and fetch what you want of it:
 
-JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", examples=["5f0c6f0e2f6a4d4f9d3f1f9a7c1b2e3d"])]
-Variation = Annotated[int, Query(ge=0, le=99, description="Which one, from 0.")]
-Format = Literal["wav", "flac", "mp3", "ogg", "opus"]
-Quality = Literal["draft", "standard", "best"]
-Balance = Annotated[
-    float, Query(ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted.")
-]
+    curl -F vocals=@voice.wav -F variations=2 -H 'Prefer: respond-async' http://localhost:8000/v1/accompaniments
+    curl http://localhost:8000/v1/accompaniments/ID
+    curl -o mix.mp3 'http://localhost:8000/v1/accompaniments/ID/mix?variation=1&format=mp3'
 
+and make seconds 10 to 15 of it anew:
 
-class Asked(BaseModel):
-    """A recording, and what to make of it; or a region of an earlier accompaniment, to make anew."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    vocals: UploadFile | None = Field(
-        None,
-        description="The recording: WAV, FLAC, MP3, M4A, OGG, Opus, WebM. Left out when `reference` is given.",
-    )
-    quality: Quality = Field("standard", description="Speed against care.", examples=["draft"])
-    seed: int = Field(
-        0, ge=0, le=MOST_SEED, description="Another seed, another band. Variations take the next ones."
-    )
-    guidance: float | None = Field(
-        None,
-        ge=0,
-        le=MOST_GUIDANCE,
-        description="How closely to follow the voice; 1: as the network does by itself.",
-    )
-    variations: int = Field(1, ge=1, le=16, description="How many to make; the service may allow fewer.")
-    separate: bool = Field(False, description="The recording is a whole mix: take the voice out of it first.")
-    format: Format = Field("wav", description="Of the audio in the answer.")
-    output: Literal["band", "mix"] = Field(
-        "band", description="The answer's audio: the band alone, or with the voice."
-    )
-    balance: float = Field(
-        0.0, ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted in a mix."
-    )
-    reference: str | None = Field(
-        None,
-        pattern="^[0-9a-f]{32}$",
-        description="Id of an earlier accompaniment, of which a region is made anew.",
-    )
-    reference_variation: int = Field(0, ge=0, le=99)
-    start: float | None = Field(None, ge=0, le=86_400, description="Where the region begins, in seconds.")
-    end: float | None = Field(None, gt=0, le=86_400, description="Where it ends.")
-
-
-class Links(BaseModel):
-    self: str
-    events: str
-    vocals: str
-    audio: list[str] = Field(description="Of each variation.")
-    mix: list[str]
-
-
-class Accompaniment(BaseModel):
-    """A job: how far it is, and where its audio will be."""
-
-    id: str = Field(examples=["5f0c6f0e2f6a4d4f9d3f1f9a7c1b2e3d"])
-    state: State
-    stage: str = Field(description="What is being done.", examples=["sample"])
-    progress: float = Field(ge=0, le=1)
-    seconds: float | None = Field(description="Length of the vocals, once they are heard.", examples=[47.55])
-    variations: int
-    seeds: list[int]
-    quality: Quality
-    stage_seconds: dict[str, float] = Field(description="Where the time went.")
-    error: Problem | None
-    links: Links
-
-    @classmethod
-    def of(cls, job: Job) -> "Accompaniment":
-        here = f"{ACCOMPANIMENTS}/{job.id}"
-        recipes = job.order.recipes
-        return cls(
-            id=job.id,
-            state=job.state,
-            stage=job.stage,
-            progress=round(job.progress, 4),
-            seconds=job.seconds,
-            variations=len(recipes),
-            seeds=[recipe.seed for recipe in recipes],
-            quality=recipes[0].quality,  # type: ignore[arg-type]
-            stage_seconds=job.stage_seconds,
-            error=Problem(**job.problem) if job.problem else None,
-            links=Links(
-                self=here,
-                events=f"{here}/events",
-                vocals=f"{here}/vocals",
-                audio=[f"{here}/audio?variation={number}" for number in range(len(recipes))],
-                mix=[f"{here}/mix?variation={number}" for number in range(len(recipes))],
-            ),
-        )
-
-
-class Model(BaseModel):
-    id: str
-    parameters: int
-    codec: str
-    device: str
-    sample_rate: int
-    qualities: dict[str, int] = Field(description="Name and sampling steps.")
-    formats: list[str]
-    max_seconds: float
-    max_bytes: int
-    max_variations: int
-
-
-class Models(BaseModel):
-    data: list[Model]
-
-
-class Health(BaseModel):
-    status: Literal["ok"] = "ok"
-    version: str = __version__
+    curl -F reference=ID -F start=10 -F end=15 -F seed=7 -o band.wav http://localhost:8000/v1/accompaniments
+"""
 
 
 AUDIO: Responses = {
@@ -167,6 +67,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         title="SAMUeL",
         version=__version__,
         summary="A singer's voice in, a band out.",
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
     )
@@ -338,14 +239,13 @@ def build_api(desk: Desk, settings: Settings) -> Any:
             if cancel and not job.over:
                 await asyncio.shield(desk.forget(job))
 
-    if PAGE.is_dir():
-        page = (PAGE / "index.html").read_text()
+    page = (PAGE / "index.html").read_text()
 
-        @api.get("/", include_in_schema=False)
-        async def studio(request: Request) -> HTMLResponse:
-            return HTMLResponse(page.replace("{{nonce}}", request.state.nonce))
+    @api.get("/", include_in_schema=False)
+    async def studio(request: Request) -> HTMLResponse:
+        return HTMLResponse(page.replace("{{nonce}}", request.state.nonce))
 
-        api.mount("/studio", StaticFiles(directory=PAGE))
+    api.mount("/studio", StaticFiles(directory=PAGE))
 
     guarded: Any = Guard(api, desk, settings)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
@@ -358,39 +258,6 @@ def build_api(desk: Desk, settings: Settings) -> Any:
             expose_headers=["Location", "Retry-After"],
         )
     return guarded
-
-
-def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: bool) -> Order:
-    """What a request asks for. Raises ProblemError for what cannot be done."""
-    if asked.variations > settings.max_variations:
-        raise ProblemError(422, f"variations: at most {settings.max_variations} here")
-    if (asked.vocals is None) == (asked.reference is None):
-        raise ProblemError(
-            422, "send a recording in the field `vocals`, or the `reference` of an earlier result"
-        )
-    remake = None
-    if asked.reference:
-        if asked.start is None or asked.end is None:
-            raise ProblemError(
-                422, "a `reference` needs the region to make anew: `start` and `end`, in seconds"
-            )
-        if asked.separate:
-            raise ProblemError(422, "`separate` is for a recording; the voice of a `reference` is there")
-        remake = Remake(asked.reference, asked.reference_variation, asked.start, asked.end)
-        earlier = desk.find(remake.job, owner)
-        if earlier.state != "succeeded":
-            raise ProblemError(409, f"the accompaniment to change is {earlier.state}")
-        if remake.variation >= len(earlier.order.recipes):
-            raise ProblemError(404, f"the accompaniment to change has no variation {remake.variation}")
-        region_frames(remake, round((earlier.seconds or 0) * SAMPLE_RATE))
-    elif asked.start is not None or asked.end is not None:
-        raise ProblemError(422, "`start` and `end` name a region of a `reference`; there is none")
-    if asked.seed + asked.variations - 1 > MOST_SEED:
-        raise ProblemError(422, f"seed: the last variation's would be beyond {MOST_SEED}")
-    recipes = tuple(
-        Recipe(asked.quality, asked.seed + number, asked.guidance) for number in range(asked.variations)
-    )
-    return Order(recipes, asked.separate, remake, kept, owner)
 
 
 def audio_response(content: bytes, file_format: str, headers: dict[str, str] | None = None) -> Response:

@@ -15,6 +15,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from jobs.serving.desk import Desk
+from jobs.serving.messages import ACCOMPANIMENTS
 from jobs.serving.problems import ProblemError
 from jobs.serving.settings import Settings, digest, token_digests
 
@@ -22,8 +23,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-ACCOMPANIMENTS = "/v1/accompaniments"
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

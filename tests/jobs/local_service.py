@@ -16,7 +16,8 @@ import uvicorn
 from torch import Tensor
 
 from jobs.serving.api import build_api
-from jobs.serving.desk import Desk, State
+from jobs.serving.desk import Desk
+from jobs.serving.job import State
 from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
 from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread

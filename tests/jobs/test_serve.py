@@ -16,7 +16,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from jobs.serving.desk import Desk, Order, WorkerLost
+from jobs.serving.desk import Desk, WorkerLost
+from jobs.serving.job import Order, Remake, region_frames
 from jobs.serving.settings import Settings
 from jobs.serving.spool import RECORDING, Spool
 from jobs.serving.workers import Clocked, encode_audio
@@ -485,8 +486,6 @@ def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch
 
 
 def test_a_frame_is_the_least_region() -> None:
-    from jobs.serving.desk import Remake, region_frames
-
     samples = 100 * FRAME_SAMPLES
     assert region_frames(Remake("", 0, 1.0, 1.0001), samples) == (22, 23)
     assert region_frames(Remake("", 0, 0.0, 1e6), samples) == (0, 100)

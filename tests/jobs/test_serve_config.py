@@ -8,6 +8,7 @@ import yaml
 
 from jobs.serve import app
 from jobs.serving.settings import Settings
+from tests.jobs.local_service import write_tiny_checkpoint
 
 from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 
@@ -31,10 +32,18 @@ def test_serve_and_the_app_take_the_configuration(local_ray: None) -> None:
     ("device", "batch", "resource"),
     [("cuda", 16, "num_gpus"), ("cpu", 1, "num_cpus"), ("auto", 1, "num_cpus")],
 )
-def test_workers_take_what_the_device_needs(local_ray: None, device: str, batch: int, resource: str) -> None:
-    studio: Any = app({"device": device, "samplers": 3})._bound_deployment
+def test_workers_take_what_the_device_needs(
+    local_ray: None, tmp_path: Path, device: str, batch: int, resource: str
+) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path)
+    studio: Any = app({"checkpoint": checkpoint, "device": device, "samplers": 3})._bound_deployment
     windows = studio.init_args[1]._bound_deployment
     assert windows.ray_actor_options[resource] == 0.6
     assert windows.user_config["batch_size"] == batch
     assert windows._deployment_config.autoscaling_config.max_replicas == 3
     assert windows.max_ongoing_requests >= 2 * batch  # else a batch never fills
+
+
+def test_a_checkpoint_that_is_not_there_is_said_at_once(local_ray: None, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"no checkpoint at {tmp_path}"):
+        app({"checkpoint": str(tmp_path)})

@@ -1,0 +1,79 @@
+"""What is asked for, and what has become of it: `Order` and `Job`, which go to the spool as JSON."""
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jobs.serving.problems import ProblemError
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.generation import Recipe
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Remake:
+    """A region of an earlier result to make anew, in seconds."""
+
+    job: str
+    variation: int
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for. `recipes` has one for each variation."""
+
+    recipes: tuple[Recipe, ...]
+    separate: bool = False
+    remake: Remake | None = None
+    kept: bool = True
+    """Whether the client comes back for the result; else the job ends with its connection."""
+    owner: str = ""
+    """Digest of the token it came with."""
+
+
+@dataclass
+class Job:
+    id: str
+    order: Order
+    state: State = "queued"
+    stage: str = "waiting"
+    progress: float = 0.0
+    seconds: float | None = None
+    """Length of the vocals."""
+    problem: dict[str, Any] | None = None
+    created: float = field(default_factory=time.time)
+    ended: float | None = None
+    starts: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("succeeded", "failed", "cancelled")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Job":
+        order = fields["order"]
+        order["recipes"] = tuple(Recipe(**recipe) for recipe in order["recipes"])
+        order["remake"] = order["remake"] and Remake(**order["remake"])
+        return cls(**fields | {"order": Order(**order)})
+
+
+def region_frames(remake: Remake, samples: int) -> tuple[int, int]:
+    """The frames of a region. Raises a 422 for one that is not within the vocals."""
+    seconds = samples / SAMPLE_RATE
+    if not 0 <= remake.start < remake.stop or remake.start >= seconds:
+        raise ProblemError(
+            422,
+            f"expected a region within {seconds:.2f} s, from before to; got {remake.start:g} to {remake.stop:g} s",
+        )
+    frames = -(-samples // FRAME_SAMPLES)
+    first = round(remake.start * SAMPLE_RATE / FRAME_SAMPLES)
+    last = round(min(remake.stop, seconds) * SAMPLE_RATE / FRAME_SAMPLES)
+    return min(first, frames - 1), min(frames, max(last, first + 1))

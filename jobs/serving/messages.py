@@ -1,0 +1,180 @@
+"""What requests carry and what answers hold, as the OpenAPI specification has it."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path as InPath
+from fastapi import Query, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.serving.desk import Desk
+from jobs.serving.job import Job, Order, Remake, State, region_frames
+from jobs.serving.problems import Problem, ProblemError
+from jobs.serving.settings import Settings
+from samuel import __version__
+from samuel.config import SAMPLE_RATE
+from samuel.generation import Recipe
+from samuel.generation.recipe import MOST_GUIDANCE
+
+ACCOMPANIMENTS = "/v1/accompaniments"
+MEDIA_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg; codecs=opus",
+}
+MOST_SEED = 2**53 - 1
+"""The largest integer that JSON's readers agree on."""
+
+BALANCE_DB = 24.0
+
+Responses = dict[int | str, dict[str, Any]]
+
+JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", examples=["5f0c6f0e2f6a4d4f9d3f1f9a7c1b2e3d"])]
+Variation = Annotated[int, Query(ge=0, le=99, description="Which one, from 0.")]
+Format = Literal["wav", "flac", "mp3", "ogg", "opus"]
+Quality = Literal["draft", "standard", "best"]
+Balance = Annotated[
+    float, Query(ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted.")
+]
+
+
+class Asked(BaseModel):
+    """A recording, and what to make of it; or a region of an earlier accompaniment, to make anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vocals: UploadFile | None = Field(
+        None,
+        description="The recording: WAV, FLAC, MP3, M4A, OGG, Opus, WebM. Left out when `reference` is given.",
+    )
+    quality: Quality = Field("standard", description="Speed against care.", examples=["draft"])
+    seed: int = Field(
+        0, ge=0, le=MOST_SEED, description="Another seed, another band. Variations take the next ones."
+    )
+    guidance: float | None = Field(
+        None,
+        ge=0,
+        le=MOST_GUIDANCE,
+        description="How closely to follow the voice; 1: as the network does by itself.",
+    )
+    variations: int = Field(1, ge=1, le=16, description="How many to make; the service may allow fewer.")
+    separate: bool = Field(False, description="The recording is a whole mix: take the voice out of it first.")
+    format: Format = Field("wav", description="Of the audio in the answer.")
+    output: Literal["band", "mix"] = Field(
+        "band", description="The answer's audio: the band alone, or with the voice."
+    )
+    balance: float = Field(
+        0.0, ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted in a mix."
+    )
+    reference: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{32}$",
+        description="Id of an earlier accompaniment, of which a region is made anew.",
+    )
+    reference_variation: int = Field(0, ge=0, le=99)
+    start: float | None = Field(None, ge=0, le=86_400, description="Where the region begins, in seconds.")
+    end: float | None = Field(None, gt=0, le=86_400, description="Where it ends.")
+
+
+class Links(BaseModel):
+    self: str
+    events: str
+    vocals: str
+    audio: list[str] = Field(description="Of each variation.")
+    mix: list[str]
+
+
+class Accompaniment(BaseModel):
+    """A job: how far it is, and where its audio will be."""
+
+    id: str = Field(examples=["5f0c6f0e2f6a4d4f9d3f1f9a7c1b2e3d"])
+    state: State
+    stage: str = Field(description="What is being done.", examples=["sample"])
+    progress: float = Field(ge=0, le=1)
+    seconds: float | None = Field(description="Length of the vocals, once they are heard.", examples=[47.55])
+    variations: int
+    seeds: list[int]
+    quality: Quality
+    stage_seconds: dict[str, float] = Field(description="Where the time went.")
+    error: Problem | None
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job) -> "Accompaniment":
+        here = f"{ACCOMPANIMENTS}/{job.id}"
+        recipes = job.order.recipes
+        return cls(
+            id=job.id,
+            state=job.state,
+            stage=job.stage,
+            progress=round(job.progress, 4),
+            seconds=job.seconds,
+            variations=len(recipes),
+            seeds=[recipe.seed for recipe in recipes],
+            quality=recipes[0].quality,  # type: ignore[arg-type]
+            stage_seconds=job.stage_seconds,
+            error=Problem(**job.problem) if job.problem else None,
+            links=Links(
+                self=here,
+                events=f"{here}/events",
+                vocals=f"{here}/vocals",
+                audio=[f"{here}/audio?variation={number}" for number in range(len(recipes))],
+                mix=[f"{here}/mix?variation={number}" for number in range(len(recipes))],
+            ),
+        )
+
+
+class Model(BaseModel):
+    id: str
+    parameters: int
+    codec: str
+    device: str
+    sample_rate: int
+    qualities: dict[str, int] = Field(description="Name and sampling steps.")
+    formats: list[str]
+    max_seconds: float
+    max_bytes: int
+    max_variations: int
+
+
+class Models(BaseModel):
+    data: list[Model]
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+    version: str = __version__
+
+
+def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: bool) -> Order:
+    """What a request asks for. Raises ProblemError for what cannot be done."""
+    if asked.variations > settings.max_variations:
+        raise ProblemError(422, f"variations: at most {settings.max_variations} here")
+    if (asked.vocals is None) == (asked.reference is None):
+        raise ProblemError(
+            422, "send a recording in the field `vocals`, or the `reference` of an earlier result"
+        )
+    remake = None
+    if asked.reference:
+        if asked.start is None or asked.end is None:
+            raise ProblemError(
+                422, "a `reference` needs the region to make anew: `start` and `end`, in seconds"
+            )
+        if asked.separate:
+            raise ProblemError(422, "`separate` is for a recording; the voice of a `reference` is there")
+        remake = Remake(asked.reference, asked.reference_variation, asked.start, asked.end)
+        earlier = desk.find(remake.job, owner)
+        if earlier.state != "succeeded":
+            raise ProblemError(409, f"the accompaniment to change is {earlier.state}")
+        if remake.variation >= len(earlier.order.recipes):
+            raise ProblemError(404, f"the accompaniment to change has no variation {remake.variation}")
+        region_frames(remake, round((earlier.seconds or 0) * SAMPLE_RATE))
+    elif asked.start is not None or asked.end is not None:
+        raise ProblemError(422, "`start` and `end` name a region of a `reference`; there is none")
+    if asked.seed + asked.variations - 1 > MOST_SEED:
+        raise ProblemError(422, f"seed: the last variation's would be beyond {MOST_SEED}")
+    recipes = tuple(
+        Recipe(asked.quality, asked.seed + number, asked.guidance) for number in range(asked.variations)
+    )
+    return Order(recipes, asked.separate, remake, kept, owner)
