@@ -58,8 +58,9 @@ def guided(model: ConditionalModel, vocals: Latents, guidance: Guidance) -> Deno
 
     def denoise(x: Latents, signal: Levels) -> Latents:
         if both is None or not guidance.applies(float(signal[0])):
-            return model.denoise(x, signal, alone)
-        conditioned, free = model.denoise(torch.cat((x, x)), torch.cat((signal, signal)), both).chunk(2)
+            return model.denoise(x, signal, alone).to(x.dtype)  # float32 also where the network is not
+        v = model.denoise(torch.cat((x, x)), torch.cat((signal, signal)), both)
+        conditioned, free = v.to(x.dtype).chunk(2)
         return rescaled(free + guidance.scale * (conditioned - free), conditioned, guidance.rescale)
 
     return denoise

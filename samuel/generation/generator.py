@@ -21,6 +21,7 @@ from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
 from samuel.diffusion import Guidance, Hold, cosine_schedule, guided, sample, seeded_noise
 from samuel.generation.recipe import Recipe
 from samuel.generation.windows import Window, plan_windows
+from samuel.precision import autocast
 from samuel.storage import Location
 from samuel.training import Trained, load_for_generation
 
@@ -211,7 +212,7 @@ class Generator:
         noise = torch.cat([noise_of(task.window, task.recipe.seed) for task in tasks]).to(self.device)
         statistics = self.trained.statistics
         hold = Hold(statistics.normalize(known.to(self.device), "accompaniment"), frames.to(self.device))
-        denoise = guided(self.trained.model, statistics.normalize(vocals, "vocals"), Guidance(scale=scale))
+        vocals = statistics.normalize(vocals, "vocals")
         done = 0
 
         def denoise_and_tell(x: Tensor, signal: Tensor) -> Tensor:
@@ -221,7 +222,9 @@ class Generator:
             progress(done / steps)
             return v
 
-        made = sample(denoise_and_tell, noise, self.schedule, sampler=sampler, steps=steps, hold=hold)
+        with autocast(self.device):
+            denoise = guided(self.trained.model, vocals, Guidance(scale=scale))
+            made = sample(denoise_and_tell, noise, self.schedule, sampler=sampler, steps=steps, hold=hold)
         made = statistics.denormalize(made, "accompaniment").cpu()
         return list(torch.where(frames[:, None], known, made))
 
