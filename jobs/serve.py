@@ -9,6 +9,7 @@ The arguments, each with its environment variable, are those of `jobs/serving/se
 
 import asyncio
 import logging
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class RemoteWorkers:
 
     def __init__(self, windows: DeploymentHandle, audio: DeploymentHandle):
         self.windows, self.audio = windows, audio
+        self.known: ModelCard | None = None
 
     async def hear(self, recording: bytes, separate: bool) -> Heard:
         return await self._do("hear", recording, separate)
@@ -128,13 +130,18 @@ class RemoteWorkers:
         return await self._do("mix", vocals, band, balance_db, file_format)
 
     async def card(self) -> ModelCard:
-        return await self._again(lambda: self.windows.card.remote())
+        if self.known is None:
+            self.known = await self._again(lambda: self.windows.card.remote())
+        return self.known
 
     async def ready(self) -> bool:
+        """Whether both kinds have answered once; later, busy or dead and replaced, they are waited for."""
         try:
             async with asyncio.timeout(2):
-                await asyncio.gather(self.windows.card.remote(), self.audio.ready.remote())
-        except (TimeoutError, *LOST):
+                if not self.known:
+                    await self.audio.ready.remote()
+                await self.card()
+        except (TimeoutError, WorkerLost, *LOST):
             return False
         return True
 
@@ -209,25 +216,30 @@ class RayMeters:
 class Studio:
     """The one desk: all HTTP and all jobs. Killed, it begins again with the jobs that lie in the spool."""
 
-    def __init__(self, settings: Settings, windows: DeploymentHandle, audio: DeploymentHandle):
+    async def __init__(self, settings: Settings, windows: DeploymentHandle, audio: DeploymentHandle) -> None:  # type: ignore[misc]
+        # `async` is Serve's: no request comes before the jobs of an earlier desk are there
         self.settings = settings
+        self.own_spool = None if settings.spool else default_spool()
         spool = Spool(settings.spool or default_spool())
         self.desk = Desk(RemoteWorkers(windows, audio), spool, settings, RayMeters())
-        self.background: list[asyncio.Task[None]] = []
+        await self.desk.open()
+        self.sweeping = asyncio.create_task(self.desk.sweep())
 
     def __serve_build_asgi_app__(self) -> Any:
-        self.background = [
-            asyncio.get_running_loop().create_task(self.desk.open()),
-            asyncio.get_running_loop().create_task(self.desk.sweep()),
-        ]
         return build_api(self.desk, self.settings)
+
+    def __del__(self) -> None:
+        """When the app is stopped, not when it is killed: nobody's voice stays behind."""
+        if self.own_spool:
+            shutil.rmtree(self.own_spool, ignore_errors=True)
 
 
 def default_spool() -> Path:
     """Below the system's temporary folder; the same for a replica that takes a dead one's place."""
     session = ray.get_runtime_context().get_session_name()
-    name = serve.get_replica_context().app_name
-    return Path(tempfile.gettempdir()) / f"samuel-{session}-{name}"
+    folder = Path(tempfile.gettempdir()) / f"samuel-{session}-{serve.get_replica_context().app_name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def app(arguments: dict[str, Any]) -> serve.Application:

@@ -132,7 +132,6 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         later = "respond-async" in prefer
         order = order_of(asked, desk, settings, request.state.owner, kept=later)
         recording = await asked.vocals.read() if asked.vocals else None
-        request.state.place_taken = True
         job = await desk.submit(order, recording, request.state.place)
         headers = {"Location": f"{ACCOMPANIMENTS}/{job.id}"}
         if later:

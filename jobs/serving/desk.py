@@ -74,10 +74,11 @@ class WorkerLost(Exception):
 
 
 class Place:
-    """One of the desk's limited places; given back once."""
+    """One of the desk's limited places; given back once, by the job that took it or else by who asked for it."""
 
     def __init__(self, desk: "Desk"):
         self.desk: Desk | None = desk
+        self.of_a_job = False
         desk.taken += 1
         desk.meters.places(desk.taken)
 
@@ -145,9 +146,13 @@ class Desk:
     async def submit(self, order: Order, recording: bytes | None, place: Place) -> Job:
         """Accept a job; it is written down before anybody is told of it."""
         job = Job(secrets.token_hex(16), order)
-        if recording is not None:
-            await asyncio.to_thread(self.spool.write, job.id, RECORDING, recording)
-        await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+        try:
+            if recording is not None:
+                await asyncio.to_thread(self.spool.write, job.id, RECORDING, recording)
+            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+        except BaseException:  # the client may be gone by now
+            await asyncio.shield(asyncio.to_thread(self.spool.delete, job.id))
+            raise
         self.jobs[job.id] = job
         self._start(job, place)
         return job
@@ -188,6 +193,7 @@ class Desk:
 
     def _start(self, job: Job, place: Place) -> None:
         job.starts += 1
+        place.of_a_job = True
         task = asyncio.create_task(self._run(job))
         self.tasks[job.id] = task
 

@@ -74,7 +74,7 @@ class Guard:
         except ProblemError as problem:
             await problem.response()(scope, receive, send)
         finally:
-            if place and not state.get("place_taken"):
+            if place and not place.of_a_job:
                 place.give_back()
 
     def _owner(self, headers: dict[str, str]) -> str:

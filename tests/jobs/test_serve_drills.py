@@ -105,16 +105,14 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     config["http_options"] |= {"host": "127.0.0.1", "port": port}
     checkpoint = write_tiny_checkpoint(tmp_path / "run")
-    config["applications"][0]["args"] |= {
-        "checkpoint": checkpoint,
-        "spool": str(tmp_path / "spool"),
-        "device": "cpu",
-    }
+    config["applications"][0]["args"] |= {"checkpoint": checkpoint, "device": "cpu"}
+    del config["applications"][0]["args"]["spool"]
     del config["applications"][0]["deployments"]  # of GPUs
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
     serve = str(Path(sys.executable).parent / "serve")
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short, (tmp_path / "log").open("wb") as log:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": short, "SAMUEL_THREADS": "1"}
+        environment["TMPDIR"] = str(tmp_path)
         environment.pop("RAY_ADDRESS", None)
         process = subprocess.Popen(
             [serve, "run", "--address", "local", "--app-dir", str(ROOT), str(tmp_path / "serve.yaml")],
@@ -132,9 +130,12 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
             answer = httpx.post(address + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200)
             assert decode(io.BytesIO(answer.raise_for_status().content)).shape[0] == 2
             assert "Sing something" in httpx.get(address).text
+            (spool,) = tmp_path.glob("samuel-*")
+            assert spool.stat().st_mode & 0o077 == 0  # a voice is nobody else's
         finally:
             process.terminate()
             process.wait(60)
+    assert not list(tmp_path.glob("samuel-*"))
 
 
 def ready(address: str) -> bool:
