@@ -130,9 +130,11 @@ class RemoteWorkers:
         return await self._do("mix", vocals, band, balance_db, file_format)
 
     async def card(self) -> ModelCard:
-        if self.known is None:
-            self.known = await self._again(lambda: self.windows.card.remote())
-        return self.known
+        if self.known:
+            return self.known
+        card: ModelCard = await self._again(lambda: self.windows.card.remote())
+        self.known = card
+        return card
 
     async def ready(self) -> bool:
         """Whether both kinds have answered once; later, busy or dead and replaced, they are waited for."""
