@@ -30,7 +30,7 @@ from samuel.training.checkpoint import best_of
 
 import ray
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from ray.util.metrics import Counter, Gauge, Histogram
@@ -44,7 +44,7 @@ TRIES = 4
 TELL_SECONDS = 0.25
 """Between two words on the progress of a batch."""
 
-LOST = (RayActorError, DeploymentUnavailableError)
+LOST = (RayActorError, ObjectLostError, DeploymentUnavailableError)
 
 
 @dataclass(frozen=True, eq=False)  # eq: Serve compares what is streamed, and tensors have no truth value

@@ -39,10 +39,10 @@ export async function model() {
 }
 
 /** Ask for an accompaniment; gives its job. `fields` are those of the API, without the empty ones. */
-export async function order(fields, signal) {
+export async function order(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) if (value !== null && value !== "") form.append(name, value);
-  const answer = await call("v1/accompaniments", { method: "POST", body: form, headers: { Prefer: "respond-async" }, signal });
+  const answer = await call("v1/accompaniments", { method: "POST", body: form, headers: { Prefer: "respond-async" } });
   return answer.json();
 }
 
@@ -74,12 +74,13 @@ export async function sound(id, kind, parameters) {
   return (await call(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`)).blob();
 }
 
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(new DOMException("cancelled", "AbortError"));
-    }, { once: true });
+/** Rejects when the signal says so. */
+export function aborted(signal) {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(new DOMException("cancelled", "AbortError")), { once: true });
   });
+}
+
+function pause(milliseconds, signal) {
+  return Promise.race([new Promise((resolve) => setTimeout(resolve, milliseconds)), aborted(signal)]);
 }

@@ -178,7 +178,9 @@ async function make(fields) {
   setWorking(true);
   try {
     tell("Sending your voice", null);
-    job = await service.order(fields, signal);
+    const ordered = service.order(fields);
+    ordered.then((late) => signal.aborted && service.remove(late.id), () => {}); // cancelled while it was sent
+    job = await Promise.race([ordered, service.aborted(signal)]);
     job = await service.finished(job, (now, lost) => {
       tell(lost ? "The server is away; waiting for it" : STAGES[now.stage] ?? now.stage, now.progress || null);
     }, signal);

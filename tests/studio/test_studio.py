@@ -1,6 +1,7 @@
 """The page in a real browser: a headless Chromium, against the service with a tiny model."""
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
     assert gains(page) == {"Voice": False, "Band A": False, "Band B": True}
 
     page.get_by_role("button", name="Play").click()
-    expect(page.locator("#time")).to_have_text("0:02 / 0:06", timeout=SECONDS)
+    expect(page.locator("#time")).to_have_text(re.compile("0:0[1-5] / 0:06"), timeout=SECONDS)
     page.get_by_role("button", name="Pause").click()
     wave = page.locator(f"{BANDS} .wave").first
     box = wave.bounding_box()
@@ -167,7 +168,7 @@ def test_by_keyboard_alone(page: Page) -> None:
 
 def test_a_song_is_recorded(page: Page) -> None:
     page.get_by_role("button", name="Record").click()
-    expect(page.locator("#recording-time")).to_have_text("0:02", timeout=SECONDS)
+    expect(page.locator("#recording-time")).to_have_text(re.compile("0:0[2-9]"), timeout=SECONDS)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".lane-note")).to_contain_text("recording.webm")
     make(page)  # the server reads what the browser recorded
