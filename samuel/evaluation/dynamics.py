@@ -13,10 +13,10 @@ SILENT_DBFS = -60.0
 """... or below this."""
 SMOOTHING_SECONDS = 1.0
 
-Level = Float[Array, " frame"]
+Level = Float[Array, " _"]
 
 
-def sounding(level: Level) -> Bool[Array, " frame"]:
+def sounding(level: Float[Array, " frame"]) -> Bool[Array, " frame"]:
     """The frames in which a signal does not rest."""
     if not len(level):
         return np.zeros(0, dtype=bool)

@@ -103,7 +103,9 @@ class MusicGen:
         known = 0 if context is None else context.shape[1]
         room = MUSICGEN_SECONDS - known / self.rate
         tokens = ceil(min(room, wanted / self.rate) * self.token_rate) + self.delay
-        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens)
+        sampled = self.model.generate(
+            **inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens
+        )
         new = sampled[0].float().cpu()[:, known:]
         if not new.shape[1]:
             raise ValueError(
@@ -144,7 +146,9 @@ class MusicGenMelody:
             audio=voice.numpy(), sampling_rate=self.rate, text=[prompt], padding=True, return_tensors="pt"
         ).to(self.device)
         tokens = ceil(len(voice) / self.rate * self.token_rate) + self.delay
-        sampled = self.model.generate(**inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens)
+        sampled = self.model.generate(
+            **inputs, do_sample=True, guidance_scale=GUIDANCE, max_new_tokens=tokens
+        )
         made = sampled[0].float().cpu()
         return torch.nn.functional.pad(made, (0, max(0, len(voice) - made.shape[1])))[:, : len(voice)]
 

@@ -93,7 +93,7 @@ def key_fit(chroma: Float[Array, "12 frame"], key: str) -> float:
 
 
 def chroma_agreement(
-    chroma: Float[Array, "12 frame"], other: Float[Array, "12 frame"], seconds: float = 2.0
+    chroma: Float[Array, "12 frame"], other: Float[Array, "12 other_frame"], seconds: float = 2.0
 ) -> float:
     """Correlation (-1 to 1) of two chromas in windows of `seconds`, where both sound; 0 where they never do.
 

@@ -7,7 +7,8 @@ from numpy import ndarray as Array
 
 from samuel.evaluation.hearing import ONSET_RATE
 
-Times = Float[Array, " event"]
+Times = Float[Array, " _"]
+"""In ascending order, any number."""
 
 WARM_UP_SECONDS = 5.0
 """mir_eval's custom: beats before are not counted, a tracker (or a player) may take so long to find the pulse."""

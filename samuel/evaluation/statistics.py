@@ -5,6 +5,7 @@ kind been drawn, their mean would lie there about 19 times in 20. Missing values
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -62,7 +63,7 @@ def share_closed(
     if not n:
         return Estimate(0, float("nan"), float("nan"), float("nan"))
 
-    def share(means: Array) -> Array:
+    def share(means: Array) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (means[1] - means[0]) / (means[2] - means[0])
 
