@@ -106,18 +106,8 @@ def test_jobs_go_to_the_cluster_that_is_there() -> None:
         check_command(shlex.split(job["spec"]["entrypoint"].replace("/opt/samuel/", "")))
 
 
-def test_the_app_is_given_settings_that_it_has() -> None:
-    from jobs.serving.settings import Settings
-
-    from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
-
+def test_the_app_is_the_one_of_serve_yaml() -> None:
     (service,) = [each["spec"] for each in manifests() if each["kind"] == "RayService"]
-    config = yaml.safe_load(service["serveConfigV2"])
-    ServeDeploySchema.model_validate(config)
-    assert config.keys() <= ServeDeploySchema.model_fields.keys()
-    (application,) = config["applications"]
-    assert application.keys() <= ServeApplicationSchema.model_fields.keys()
-    for deployment in application.get("deployments", []):
-        assert deployment.keys() <= DeploymentSchema.model_fields.keys()
-    assert application["import_path"] == "jobs.serve:app"
-    Settings(**application["args"])
+    assert yaml.safe_load(service["serveConfigV2"]) == yaml.safe_load(
+        (FOLDER.parent / "serve.yaml").read_text()
+    )
