@@ -145,7 +145,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         try:
             await desk.finished(job)
         except asyncio.CancelledError:
-            await asyncio.shield(desk.forget(job))
+            desk.abandon(job)
             raise
         if job.problem:
             raise ProblemError(job.problem["status"], job.problem["detail"])
@@ -236,7 +236,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
                 yield f"event: {now.state}\ndata: {Accompaniment.of(now).model_dump_json()}\n\n"
         finally:
             if cancel and not job.over:
-                await asyncio.shield(desk.forget(job))
+                desk.abandon(job)
 
     page = (PAGE / "index.html").read_text()
 

@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.generation import Recipe, WindowTask, plan_windows
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 HEARD, SAMPLED = 0.05, 0.75
 """Shares of the work that are done when the vocals are heard, and when all windows are made."""
@@ -96,16 +97,17 @@ class Desk:
         self.workers, self.spool, self.settings, self.meters = workers, spool, settings, meters
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.leaving: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Condition()
         self.taken = 0
         self.usual_seconds = 10.0
 
     async def open(self) -> None:
         """Take up the jobs that an earlier desk left."""
-        for job_id, state in (await asyncio.to_thread(self.spool.states)).items():
+        for job_id, state in (await whole(self.spool.states)).items():
             job = Job.from_json(state)
             if not (job.order.kept or job.over):
-                await asyncio.to_thread(self.spool.delete, job_id)
+                await whole(self.spool.delete, job_id)
                 continue
             self.jobs[job_id] = job
             if not job.over:
@@ -148,10 +150,10 @@ class Desk:
         job = Job(secrets.token_hex(16), order)
         try:
             if recording is not None:
-                await asyncio.to_thread(self.spool.write, job.id, RECORDING, recording)
-            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+                await whole(self.spool.write, job.id, RECORDING, recording)
+            await whole(self.spool.write_state, job.id, job.to_json())
         except BaseException:  # the client may be gone by now
-            await asyncio.shield(asyncio.to_thread(self.spool.delete, job.id))
+            await whole(self.spool.delete, job.id)
             raise
         self.jobs[job.id] = job
         self._start(job, place)
@@ -164,7 +166,13 @@ class Desk:
         if task:
             task.cancel()
             await asyncio.wait([task])
-        await asyncio.to_thread(self.spool.delete, job.id)
+        await whole(self.spool.delete, job.id)
+
+    def abandon(self, job: Job) -> None:
+        """Forget a job whose client went away; for those who may not wait."""
+        task = asyncio.create_task(self.forget(job))
+        self.leaving.add(task)
+        task.add_done_callback(self.leaving.discard)
 
     async def finished(self, job: Job) -> None:
         async with self.changed:
@@ -187,7 +195,7 @@ class Desk:
                 409, f"the accompaniment is {job.state}; ask for its audio when it has succeeded"
             )
         try:
-            return await asyncio.to_thread(self.spool.read, job.id, name)
+            return await whole(self.spool.read, job.id, name)
         except FileNotFoundError:
             raise ProblemError(404, "this part of the result is not there") from None
 
@@ -213,7 +221,7 @@ class Desk:
                 raise ProblemError(
                     500, "the service broke down several times during this job; it is not tried again"
                 )
-            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json())
+            await whole(self.spool.write_state, job.id, job.to_json())
             async with asyncio.timeout(self.settings.max_job_seconds):
                 await self._make(job)
             state = "succeeded"
@@ -239,8 +247,8 @@ class Desk:
         job.ended = time.time()
         self.meters.ended(state, job.seconds / took if job.seconds and state == "succeeded" else None)
         if state != "cancelled":
-            await asyncio.to_thread(self.spool.write_state, job.id, job.to_json() | {"state": state})
-            await asyncio.to_thread(self.spool.delete_file, job.id, RECORDING)
+            await whole(self.spool.write_state, job.id, job.to_json() | {"state": state})
+            await whole(self.spool.delete_file, job.id, RECORDING)
         await self._tell(
             job, state=state, stage="done", progress=1.0 if state == "succeeded" else job.progress
         )
@@ -269,7 +277,7 @@ class Desk:
         async with self._timed(job, "decode"):
             await together(self._play(job, band, number, samples) for number, band in enumerate(bands))
         made = {f"band-{number}": band for number, band in enumerate(bands)}
-        await asyncio.to_thread(self.spool.write_latents, job.id, {"vocals": vocals} | made)
+        await whole(self.spool.write_latents, job.id, {"vocals": vocals} | made)
 
     async def _prepare(self, job: Job) -> tuple[dict[str, Tensor], int, list[Tensor]]:
         """Latents of the vocals, their length in samples, and what each variation begins with."""
@@ -277,15 +285,15 @@ class Desk:
         if remake:
             earlier = self.find(remake.job, job.order.owner)
             stem = await self.read(earlier, VOCALS)
-            latents = await asyncio.to_thread(self.spool.read_latents, earlier.id)
-            await asyncio.to_thread(self.spool.write, job.id, VOCALS, stem)
+            latents = await whole(self.spool.read_latents, earlier.id)
+            await whole(self.spool.write, job.id, VOCALS, stem)
             samples = round((earlier.seconds or 0) * SAMPLE_RATE)
             return latents, samples, [latents[f"band-{remake.variation}"].clone() for _ in job.order.recipes]
         await self._tell(job, stage="separate" if job.order.separate else "encode")
-        recording = await asyncio.to_thread(self.spool.read, job.id, RECORDING)
+        recording = await whole(self.spool.read, job.id, RECORDING)
         async with self._timed(job, job.stage):
             heard = await self.workers.hear(recording, job.order.separate)
-        await asyncio.to_thread(self.spool.write, job.id, VOCALS, heard.vocals)
+        await whole(self.spool.write, job.id, VOCALS, heard.vocals)
         bands = [torch.zeros_like(heard.latents) for _ in job.order.recipes]
         return {"vocals": heard.latents}, heard.samples, bands
 
@@ -318,7 +326,7 @@ class Desk:
             share = (1 - SAMPLED) * PIECE_FRAMES / frames / len(job.order.recipes)
             await self._tell(job, progress=min(0.99, job.progress + share))
         stem = await self.workers.join(pieces, samples)
-        await asyncio.to_thread(self.spool.write, job.id, band_file(number), stem)
+        await whole(self.spool.write, job.id, band_file(number), stem)
 
     @contextlib.asynccontextmanager
     async def _timed(self, job: Job, stage: str) -> AsyncIterator[None]:
@@ -332,6 +340,16 @@ class Desk:
             setattr(job, name, value)
         async with self.changed:
             self.changed.notify_all()
+
+
+async def whole(call: Callable[..., Result], *arguments: Any) -> Result:
+    """A call in a thread. Cancelled, it is waited for first: nothing is written after a job was deleted."""
+    work = asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:

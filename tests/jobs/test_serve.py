@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
@@ -168,17 +168,6 @@ def test_events_tell_the_way_to_the_result(client: httpx.Client) -> None:
     assert client.get(answer.headers["location"]).json()["state"] == "succeeded"
 
 
-def test_a_short_recording_does_not_wait_for_a_long_one(client: httpx.Client, service: Service) -> None:
-    long = order(client, sung(50), ASYNC, variations=2).json()
-    while client.get(long["links"]["self"]).json()["state"] != "running":
-        time.sleep(0.02)
-    sound(order(client, sung(1.0)))
-    assert client.get(long["links"]["self"]).json()["state"] == "running"
-    assert client.delete(long["links"]["self"]).status_code == 204
-    assert problem(client.get(long["links"]["self"]), 404)
-    assert not (Path(str(service.desk.spool.root)) / long["id"]).exists()
-
-
 # What is refused
 
 
@@ -330,6 +319,27 @@ def test_a_full_desk_refuses_at_once_and_places_come_back(checkpoint: str, tmp_p
             time.sleep(0.02)
         assert service.desk.taken == 0
         assert sorted(state for state, _ in service.meters.ends) == ["cancelled", "succeeded", "succeeded"]
+
+
+def test_a_short_recording_does_not_wait_for_a_long_one(checkpoint: str, tmp_path: Path) -> None:
+    class ListedWorkers(SlowWorkers):
+        seeds: ClassVar[list[int]] = []
+
+        async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
+            async for made in super().sample(task):
+                if isinstance(made, Tensor):
+                    self.seeds.append(task.recipe.seed)
+                yield made
+
+    SlowWorkers.gate.clear()
+    with running(settings_of(checkpoint), tmp_path, ListedWorkers) as service, service.client() as client:
+        jobs = [order(client, sung(length), ASYNC, seed=length).json() for length in (75, 1)]
+        while not all(client.get(job["links"]["self"]).json()["stage"] == "sample" for job in jobs):
+            time.sleep(0.05)
+        SlowWorkers.gate.set()
+        finished(client, jobs[1])
+        assert 1 in ListedWorkers.seeds[:2]  # windows take turns
+        client.delete(jobs[0]["links"]["self"])
 
 
 def test_a_client_that_leaves_its_events_frees_its_place(checkpoint: str, tmp_path: Path) -> None:
