@@ -53,9 +53,7 @@ class Produce:
         recordings = [Recording(**json.loads(row)) for row in rows["recording"]]
         try:
             reports = self.producer(recordings)
-        except (
-            StorageError
-        ) as error:  # the outputs cannot be written: no fault of a recording, no use in going on
+        except StorageError as error:  # of the outputs: no fault of a recording, and no use in going on
             reports = [Report(one.vocals, error=str(error), stop=True) for one in recordings]
         return {"report": [json.dumps(asdict(report)) for report in reports]}
 
@@ -71,7 +69,8 @@ def generate_folder(
     workers: int | None,
     console: Console,
 ) -> None:
-    """Make what is missing of the accompaniments of all recordings in a folder. Raises ValueError."""
+    """Make what is missing of the accompaniments of all recordings in a folder. Raises ValueError, or
+    typer.Exit(1) where none succeeded."""
     began = time.monotonic()
     out, mixes = absolute(out), absolute(mixes) if mixes else None
     recordings, failures = recordings_in(folder, out, mixes, file_format, variations)
