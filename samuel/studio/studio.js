@@ -145,9 +145,11 @@ async function generate() {
   });
   if (!job) return;
   setVoiceSound(await player.decode(await service.sound(job.id, "vocals", { format: "flac" })));
+  const first = bands.length;
   for (let variation = 0; variation < variations; variation++) {
     await addBand(job, variation, `${job.quality} · seed ${job.seeds[variation]}`);
   }
+  listenTo(bands[first].lane);
 }
 
 async function remake() {

@@ -90,10 +90,11 @@ def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
     sing(page)
     expect(page.locator("#time")).to_have_text("0:00 / 0:06")
     make(page, variations=2)
-    assert gains(page) == {"Voice": True, "Band A": False, "Band B": True}
-
-    page.keyboard.press("1")
     assert gains(page) == {"Voice": True, "Band A": True, "Band B": False}
+
+    page.keyboard.press("2")
+    assert gains(page) == {"Voice": True, "Band A": False, "Band B": True}
+    page.keyboard.press("1")
     page.get_by_label("Voice", exact=True).get_by_role("button", name="Mute").click()
     assert gains(page)["Voice"] is False
     page.get_by_label("Band B", exact=True).get_by_role("button", name="Solo").click()
