@@ -49,7 +49,7 @@ def mel_picture(part: Float[Tensor, "2 samples"]) -> Float[Array, "band frame 4"
     return colormaps["magma"](((decibels + 80) / 80).clip(0, 1)[::-1])
 
 
-def strips(groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " track"]]]]]) -> str:
+def strips(groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " _"]]]]]) -> str:
     """Small plots, one a metric: (label, [(system, kind, values)]). A dot a track, a bar the mean."""
     from matplotlib.figure import Figure
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -43,6 +43,7 @@ class Task:
     seed: int = 0
 
 
+@runtime_checkable
 class System(Protocol):
     """A loaded system. The same task gives the same accompaniment on the same machine."""
 
@@ -220,7 +221,7 @@ def count_parameters(modules: list[Any]) -> int:
     return sum(parameters.values())
 
 
-def stereo(made: Float[Tensor, "channel samples"], rate: int, samples: int) -> Float[Tensor, "2 samples"]:
+def stereo(made: Float[Tensor, "channel samples"], rate: int, samples: int) -> Float[Tensor, "2 wanted"]:
     """Mono or stereo at `rate` as clipped stereo of `samples` at 44.1 kHz; what is missing at the end is silent."""
     audio = resample(made, rate, SAMPLE_RATE)[:, :samples].expand(2, -1).clamp(-1, 1)
     return torch.nn.functional.pad(audio, (0, samples - audio.shape[1]))

@@ -4,6 +4,7 @@ Signals are mono at 22.05 kHz (librosa's custom), full scale 1. Onset strength h
 level have a quarter of that. Times are in seconds. Ten minutes of audio make about 200 kB.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -64,7 +65,7 @@ class Hearing:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> "Hearing":
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> "Hearing":
         return cls(**{field.name: arrays[field.name].astype(np.float32) for field in fields(cls)})
 
 
