@@ -1,0 +1,91 @@
+"""What evaluating costs -> a table. Run `python jobs/bench_evaluation.py --help`."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command()
+def main(
+    songs: Annotated[str, typer.Option(help="Folder of audio files to score.")],
+    aesthetics: Annotated[
+        str, typer.Option(help="AudioBox-Aesthetics' weights: hub, a checkpoint.pt, or none.")
+    ] = "none",
+    count: Annotated[int, typer.Option(min=1, help="Files at the most.")] = 20,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the job, one thread each.")] = 1,
+) -> None:
+    """Time the scoring of files: one process in a bare loop, and the job with Ray, on the same files.
+
+    Overhead: seconds of the job times its workers, over seconds of the loop. The loop's loading of models is counted
+    apart, and so is the start of Ray.
+
+        python jobs/bench_evaluation.py --songs songs --count 20
+    """
+    from rich.console import Console
+
+    from jobs.connect import connect
+    from jobs.listening import Records, listen
+    from samuel.evaluation.efficiency import processor
+    from samuel.evaluation.record import Listener
+    from samuel.evaluation.samples import read_folder
+
+    console = Console(soft_wrap=True, highlight=False)
+    samples = list(read_folder("songs", songs).samples.values())[:count]
+    with console.status("the bare loop"):
+        began = time.perf_counter()
+        listener = Listener(aesthetics, threads=1)
+        listener(samples[0].source)  # libraries compile and read their tables when first used
+        ready = time.perf_counter()
+        records = [listener(sample.source) for sample in samples]
+        loop = time.perf_counter() - ready
+    audio_seconds = sum(record.seconds for record in records)
+    stages = {
+        stage: sum(record.work_seconds.get(stage, 0.0) for record in records)
+        for stage in records[0].work_seconds
+    }
+    began_ray = time.perf_counter()
+    cluster = connect()
+    ray_start = time.perf_counter() - began_ray
+    folder = tempfile.mkdtemp()
+    try:
+        with console.status("the job"):
+            began_job = time.perf_counter()
+            arrivals = [
+                time.perf_counter()
+                for _ in listen(
+                    samples, Records(folder, "bench"), cluster, aesthetics=aesthetics, device="cpu",
+                    workers=workers, max_seconds=900.0,
+                )
+            ]  # fmt: skip
+            job = time.perf_counter() - began_job
+        identical = all(
+            Records(folder, "bench").read(sample.key).figures == record.figures
+            for sample, record in zip(samples, records, strict=True)
+            if not any(value != value for value in record.figures.values())
+        )
+    finally:
+        shutil.rmtree(Path(folder))
+    first = arrivals[0] - began_job
+    console.print(f"{len(samples)} files, {audio_seconds:.0f} s of audio, {processor()}")
+    console.print(
+        f"Ray's start {ray_start:.0f} s, loading in the loop {ready - began:.0f} s, first file of the job after {first:.0f} s\n"
+    )
+    console.print("| | seconds | x real time per core |\n|---|---|---|")
+    for stage, seconds in stages.items():
+        if seconds > 1e-3:
+            console.print(f"| {stage} | {seconds:.1f} | {audio_seconds / seconds:.1f} |")
+    console.print(f"| the bare loop | {loop:.1f} | {audio_seconds / loop:.1f} |")
+    console.print(f"| the job, {workers} workers | {job:.1f} | {audio_seconds / job / workers:.1f} |")
+    console.print(
+        f"\noverhead of the job: {job * workers / loop:.2f} x; figures are {'the same' if identical else 'DIFFERENT'} to the bit"
+    )
+
+
+if __name__ == "__main__":
+    app()

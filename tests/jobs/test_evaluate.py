@@ -1,0 +1,148 @@
+"""Evaluation as a user runs it: real Ray, real files, a page at the end; and the proof on two small songs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from samuel import audio
+from tests.evaluation import signals
+from tests.s3 import S3Location
+
+SCRIPTS = Path(__file__).parents[2] / "jobs"
+SONGS = {"a": 0, "b": 3, "c": 5}
+
+
+def run(app: object, *arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(one) for one in arguments])  # type: ignore[arg-type]
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def evaluate(*arguments: object) -> tuple[int, str]:
+    from jobs.evaluate import app
+
+    return run(app, *arguments)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three songs of two systems and their vocals; one file of the second is missing and one is no audio."""
+    for folder in ("good", "other", "vocals"):
+        (tmp_path / folder).mkdir()
+    for name, key in SONGS.items():
+        audio.write(tmp_path / "good" / f"{name}.flac", signals.band(8.0, key))
+        audio.write(tmp_path / "vocals" / f"{name}.ogg", 0.5 * signals.band(8.0, key))
+    audio.write(tmp_path / "other" / "a.mp3", signals.band(8.0, 6))
+    (tmp_path / "other" / "b.wav").write_text("no audio")
+    return tmp_path
+
+
+@pytest.mark.parametrize("script", ["evaluate.py", "prove.py"])
+def test_help_teaches_without_starting_ray(script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / script, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "--out" in done.stdout
+    assert "Started a local Ray" not in done.stdout + done.stderr
+
+
+def test_two_systems_become_scores_and_a_report(local_ray: None, folders: Path) -> None:
+    out = folders / "report"
+    arguments = (
+        "--samples",
+        f"good={folders}/good",
+        f"other={folders}/other",
+        "--vocals",
+        folders / "vocals",
+    )
+    code, output = evaluate(*arguments, "--aesthetics", "none", "--out", out)
+    assert code == 0, output
+    scores = pq.read_table(out / "scores.parquet")
+    own = scores.filter(pc.equal(scores["kind"], "system"))
+    rows = {(row["system"], row["track"]): row for row in own.to_pylist()}
+    assert set(rows) == {("good", "a"), ("good", "b"), ("good", "c"), ("other", "a"), ("other", "b")}
+    assert "not audio" in rows["other", "b"]["error"]
+    assert rows["good", "a"]["vocals_chroma"] > 0.9 > rows["other", "a"]["vocals_chroma"] + 0.4
+    assert "other lacks 1 of 3 tracks: c" in output
+    page = (out / "report.html").read_text()
+    assert "other lacks 1 of 3 tracks: c" in page
+    assert "<audio" in page
+
+    records = {file: file.stat().st_mtime_ns for file in (out / "records").iterdir()}
+    audio.write(folders / "other" / "b.wav", signals.band(8.0, 3))  # mended
+    code, output = evaluate(*arguments, "--aesthetics", "none", "--out", out)
+    assert code == 0, output
+    assert "7 heard before" in output  # all but the mended one
+    assert {file: file.stat().st_mtime_ns for file in records} == records
+    scores = pq.read_table(out / "scores.parquet")
+    assert pc.sum(pc.not_equal(scores["error"], "")).as_py() == 0
+
+
+def test_without_the_judge_s_weights_the_rest_is_made(local_ray: None, folders: Path) -> None:
+    code, output = evaluate(
+        "--samples",
+        f"good={folders}/good",
+        "--aesthetics",
+        folders / "nowhere.pt",
+        "--out",
+        folders / "report",
+    )
+    assert code == 0, output
+    assert "nowhere.pt" in output
+    assert "Not measured in this run" in (folders / "report" / "report.html").read_text()
+
+
+def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location) -> None:
+    import s3fs
+
+    for folder in ("good", "vocals"):
+        s3fs.S3FileSystem().put(str(folders / folder), f"{s3.url}/{folder}", recursive=True)
+    environment = [f"{name}={value}" for name, value in s3.server.environment.items()]
+    done = subprocess.run(
+        [
+            *("env", *environment, sys.executable, SCRIPTS / "evaluate.py"),
+            *("--samples", f"good={s3.url}/good", "--vocals", f"{s3.url}/vocals", "--aesthetics", "none"),
+            *("--out", f"{s3.url}/report"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with s3fs.S3FileSystem().open(f"{s3.url}/report/scores.parquet") as file:
+        assert pq.read_table(file).num_rows == 3 + 3 + 3 * 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--samples", "good"], "NAME=FOLDER"),
+        (["--samples", "good=nowhere"], "none at"),
+        (["--samples", "good=generate:samuel"], "--vocals"),
+        (["--samples", "good=generate:nonsense", "--vocals", "vocals"], "musicgen-small"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    code, output = evaluate(*arguments, "--out", tmp_path)
+    assert code == 2
+    assert says in output
+
+
+def test_a_proof_needs_two_songs(tmp_path: Path) -> None:
+    from jobs.prove import app
+
+    song = tmp_path / "songs" / "one"
+    song.mkdir(parents=True)
+    for stem in ("vocals", "band"):
+        audio.write(song / f"{stem}.flac", signals.band(12.0))
+    (song / "annotations.json").write_text(json.dumps({"beats": [], "chords": [], "key": "C major"}))
+    code, output = run(app, "--songs", tmp_path / "songs", "--split", "all", "--out", tmp_path / "proof")
+    assert code == 2
+    assert "two rendered songs or more" in output
