@@ -15,7 +15,7 @@ from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 CONFIG = Path(__file__).parents[2] / "cluster" / "serve.yaml"
 
 
-def test_serve_and_the_app_take_the_configuration(local_ray: None) -> None:
+def test_serve_and_the_app_take_the_configuration() -> None:
     config = yaml.safe_load(CONFIG.read_text())
     ServeDeploySchema(**config)
     (application,) = config["applications"]
@@ -30,11 +30,9 @@ def test_serve_and_the_app_take_the_configuration(local_ray: None) -> None:
 
 @pytest.mark.parametrize(
     ("device", "batch", "resource"),
-    [("cuda", 16, "num_gpus"), ("cpu", 1, "num_cpus"), ("auto", 1, "num_cpus")],
+    [("cuda", 16, "num_gpus"), ("cpu", 1, "num_cpus")],
 )
-def test_workers_take_what_the_device_needs(
-    local_ray: None, tmp_path: Path, device: str, batch: int, resource: str
-) -> None:
+def test_workers_take_what_the_device_needs(tmp_path: Path, device: str, batch: int, resource: str) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path)
     studio: Any = app({"checkpoint": checkpoint, "device": device, "samplers": 3})._bound_deployment
     windows = studio.init_args[1]._bound_deployment
@@ -44,6 +42,6 @@ def test_workers_take_what_the_device_needs(
     assert windows.max_ongoing_requests >= 2 * batch  # else a batch never fills
 
 
-def test_a_checkpoint_that_is_not_there_is_said_at_once(local_ray: None, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"no checkpoint at {tmp_path}"):
         app({"checkpoint": str(tmp_path)})
