@@ -35,6 +35,9 @@ FADE_SECONDS = 0.05
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 """The checkpoint in the package."""
 
+STREAMED_FRAMES = 150
+"""What is decoded at a time, 7 s: with mini's reach on both sides it is one piece of the codec."""
+
 LEAST_FRAMES = 256
 """Shorter vocals are followed by silence up to here: the network was trained on nothing shorter."""
 
@@ -137,12 +140,11 @@ class Generator:
         frames, samples, decoded = latents.shape[-1], vocals.shape[-1], 0
         for made in self._fill(latents, canvas, plan_windows(frames), recipe or Recipe(), progress):
             sure = frames if made == frames else made - self.codec.decoder_reach
-            if sure > decoded:
-                piece = self.decode(canvas[:, :made], decoded, sure)
+            while decoded < sure and decoded * FRAME_SAMPLES < samples:
+                following = min(decoded + STREAMED_FRAMES, sure)
+                piece = self.decode(canvas[:, :made], decoded, following)
                 yield piece[:, : samples - decoded * FRAME_SAMPLES]
-                decoded = sure
-            if decoded * FRAME_SAMPLES >= samples:
-                return
+                decoded = following
 
     def encode(self, vocals: Audio) -> Latents:
         """Latents of a recording, silent at the end up to `LEAST_FRAMES` where it is shorter."""
