@@ -34,7 +34,7 @@ def tokenizer() -> Any:
     return T5TokenizerFast(vocab=LETTERS, extra_ids=0)
 
 
-def musicgen_parts(codebooks_offset: int = 0) -> tuple[Any, Any, Any]:
+def musicgen_parts() -> tuple[Any, Any, Any]:
     from transformers import EncodecConfig, T5Config
 
     text = T5Config(vocab_size=len(LETTERS), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
@@ -50,6 +50,9 @@ def musicgen_parts(codebooks_offset: int = 0) -> tuple[Any, Any, Any]:
 
 
 def finish(model: Any) -> Any:
+    """With codebooks that are not empty, and the token that begins a piece."""
+    for layer in model.audio_encoder.quantizer.layers:
+        layer.codebook.embed.normal_()
     for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, name, 64)
     return model
