@@ -89,7 +89,7 @@ def main(
                 raise ValueError(
                     f"expected two {name} or more, as one is compared with the others; found {len(some)}"
                 )
-        base = Variation("first", absolute(checkpoint or PRETRAINED), codec, quality, None, guidance)
+        base = Variation("as given", absolute(checkpoint or PRETRAINED), codec, quality, None, guidance)
         _ = base.recipe
         variations = (base, *(parse_variation(one, base) for one in change or ()))
         check_writable(out)

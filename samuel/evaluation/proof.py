@@ -66,7 +66,7 @@ class Result:
 
 
 def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
-    """All measures of one variation."""
+    """The measures of one variation that its songs know."""
     songs = list(truths)
     own = {
         name: [fit(records[song].hearing, truths[song]) for song in songs]
@@ -84,12 +84,15 @@ def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
         for name, records in {"from another": heard.generated, "shuffled": heard.truth}.items()
     }
     fits = own | others
-    return [
+    results = [
         Result(
             metric, aspect, {name: np.array([one[metric.column] for one in fits[name]]) for name in ANCHORS}
         )
         for aspect, metric in MEASURES
     ]
+    return [
+        result for result in results if result.mean("truth").n
+    ]  # songs that never rest have no rests to keep
 
 
 def others_of(songs: list[str], song: str) -> list[str]:
@@ -156,7 +159,8 @@ def verdict(results: list[Result]) -> list[str]:
         half = result.closed.mean >= 0.5
         told.append(
             f"- {result.metric.label}: the right vocals "
-            + ("beat another song's beyond chance" if wins else "do not beat another song's beyond chance")
+            + ("beat" if wins else "do not beat")
+            + f" another song's, by the interval over {result.margin.n} songs"
             + f", and close {100 * result.closed.mean:.0f}% of the distance"
             + (" (half or more)." if half else ".")
         )

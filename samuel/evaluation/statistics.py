@@ -70,5 +70,6 @@ def share_closed(
     drawn = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
     shares = share(rows[:, drawn].mean(axis=2))
     tail = 50 * (1 - CONFIDENCE)
-    bounds = np.nanpercentile(shares, [tail, 100 - tail]) if n > 1 else (np.nan, np.nan)
+    shares = shares[np.isfinite(shares)]  # a draw in which low and high are one has no share
+    bounds = np.percentile(shares, [tail, 100 - tail]) if n > 1 and len(shares) else (np.nan, np.nan)
     return Estimate(n, float(share(rows.mean(axis=1))), float(bounds[0]), float(bounds[1]))

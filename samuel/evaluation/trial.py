@@ -31,7 +31,7 @@ MAX_SECONDS = 900.0
 class Variation:
     """A generator and a recipe. Raises ValueError, by `Recipe`, for values out of range."""
 
-    name: str = "as shipped"
+    name: str = "as given"
     checkpoint: str = str(PRETRAINED)
     codec: str = "mini"
     quality: str = "standard"
