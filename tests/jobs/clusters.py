@@ -28,8 +28,8 @@ import ray.util
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-HEAD_ID = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
-"""The id that Ray's provider of fake nodes gives the head."""
+HEAD_ID, HEAD_TYPE = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000", "ray.head.default"
+"""What Ray's provider of fake nodes calls the head."""
 
 
 class Died(Exception):
@@ -83,7 +83,7 @@ class Cluster:
                 "RAY_enable_autoscaler_v2": "1",
                 "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
                 "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
-                "RAY_NODE_TYPE_NAME": "head",
+                "RAY_NODE_TYPE_NAME": HEAD_TYPE,
                 "AUTOSCALER_UPDATE_INTERVAL_S": "1",
             }
         with (self.folder / "head.log").open("wb") as log:
@@ -130,10 +130,10 @@ class Cluster:
                 "disable_launch_config_check": True,
             },
             "available_node_types": {
-                "head": {"resources": {"CPU": self.cpus}, "node_config": {}, "max_workers": 0},
+                HEAD_TYPE: {"resources": {"CPU": self.cpus}, "node_config": {}, "max_workers": 0},
                 "gpu": {"resources": {"CPU": 1, "GPU": 1}, "node_config": {}, "max_workers": self.gpu_nodes},
             },
-            "head_node_type": "head",
+            "head_node_type": HEAD_TYPE,
         }
         file = self.folder / "autoscaling.yaml"
         file.write_text(yaml.safe_dump(config))
