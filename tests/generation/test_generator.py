@@ -219,7 +219,7 @@ def test_weights_in_half_precision_generate_what_they_say(tmp_path: Path) -> Non
     half = Generator.load(write_checkpoint(tmp_path / "half", torch.float16))
     assert next(half.trained.model.parameters()).dtype == torch.float32
     for one, other in zip(whole.sample(tasks(2)), half.sample(tasks(2)), strict=True):
-        torch.testing.assert_close(one, other, atol=0.02, rtol=0.02)
+        assert (one - other).norm() < 0.02 * one.norm()  # products in bfloat16 round other weights otherwise
 
 
 def test_checkpoints_that_do_not_fit_are_explained(tmp_path: Path) -> None:
