@@ -180,17 +180,23 @@ def test_links_and_pipes_in_a_listing(tmp_path: Path) -> None:
 # S3 trouble
 
 
-def test_wrong_credentials_are_told_apart(s3: S3Location, monkeypatch: pytest.MonkeyPatch) -> None:
+def told_to_wait(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What `samuel.storage` logs before it tries again."""
+    return [one.getMessage() for one in caplog.records if one.name == "samuel.storage"]
+
+
+def test_wrong_credentials_are_told_apart(
+    s3: S3Location, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     for variable, value in [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody")]:
         with monkeypatch.context() as changed:
             changed.setenv(variable, value)
             s3.forget_sessions()
             for call in _every_call(s3.url):
-                begun = time.monotonic()
                 with pytest.raises(storage.StorageError, match="AWS_SECRET_ACCESS_KEY"):
                     call()
-                assert time.monotonic() - begun < 3  # not tried again
-        s3.forget_sessions()
+    assert not told_to_wait(caplog)
+    s3.forget_sessions()
     storage.check_writable(s3.url)  # the right ones do work
 
 
@@ -203,15 +209,16 @@ def test_no_credentials_at_all(s3: S3Location, monkeypatch: pytest.MonkeyPatch) 
         storage.list_files(s3.url)
 
 
-def test_a_missing_bucket(s3: S3Location) -> None:
+def test_a_missing_bucket(s3: S3Location, caplog: pytest.LogCaptureFixture) -> None:
     for call in _every_call("s3://no-such-bucket/popdb"):
-        begun = time.monotonic()
         with pytest.raises(storage.StorageError, match="no such bucket; make it first"):
             call()
-        assert time.monotonic() - begun < 3
+    assert not told_to_wait(caplog)
 
 
-def test_an_outage_that_ends_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_that_ends_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     server = S3Server(tmp_path / "s3")
     server.start()
     try:
@@ -223,6 +230,7 @@ def test_an_outage_that_ends_is_survived(tmp_path: Path, monkeypatch: pytest.Mon
             begun = time.monotonic()
             storage.write_atomic(path, b"after")
             assert time.monotonic() - begun > 1.5  # it really was away
+            assert told_to_wait(caplog)
             assert storage.read_bytes(path) == b"after"
             server.stop()
             threading.Timer(1, server.start).start()
@@ -238,7 +246,7 @@ def test_an_outage_that_lasts_is_an_error_in_time(s3: S3Location, monkeypatch: p
     begun = time.monotonic()
     with pytest.raises(storage.StorageError, match=r"no good answer for 2 s .* run again"):
         storage.write_atomic(s3.url + "/x", b"")
-    assert 0.2 < time.monotonic() - begun < 10
+    assert time.monotonic() - begun > 0.2
     monkeypatch.setenv(storage.PATIENCE_VARIABLE, "soon")
     with pytest.raises(storage.StorageError, match="must be a number of seconds"):
         storage.write_atomic(s3.url + "/x", b"")

@@ -115,7 +115,9 @@ class Generator:
         kept[:, begin:end] = angle.sin() * made + angle.cos() * kept[:, begin:end]
         return kept
 
-    def accompany_all(self, recordings: list[Audio], recipe: Recipe | None = None) -> list[Audio]:
+    def accompany_all(
+        self, recordings: list[Float[Tensor, "2 _"]], recipe: Recipe | None = None
+    ) -> list[Float[Tensor, "2 _"]]:
         """The accompaniment of each recording of vocals, the windows of all denoised together."""
         recipe = recipe or Recipe()
         for vocals in recordings:

@@ -166,13 +166,11 @@ def test_a_stalled_connection_is_given_up_and_recovers(site: Site, store: str, w
             request.wfile.flush()
         go_on.wait(20)
 
-    begun = time.monotonic()
     bad = 2 if where == "in the file" else 1  # the look-up of a stalled file succeeds on its first bytes
     assert download(site.song("/once.wav", at_first(bad, stalled, file(SONG))), store, QUICK).tries == 2
     error = refused(site.song("/always.wav", stalled), store + "2")
     go_on.set()
     assert (error.reason, error.tries) == ("timed out", 3)
-    assert time.monotonic() - begun < 10
 
 
 def test_a_transfer_that_breaks_off_is_resumed(site: Site, store: str) -> None:

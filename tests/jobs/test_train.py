@@ -66,7 +66,8 @@ def test_one_worker_stopped_and_called_again(
     assert "finished at step 12 of 12" in finished.output, finished.output
     found = losses(tmp_path)
     assert {key: loss for key, loss in found.items() if key != ("validation", 8)} == pytest.approx(
-        losses(plain)
+        losses(plain),
+        rel=1e-4,  # another process may sum in another order
     )
     assert load_for_generation(tmp_path).config.preset == "tiny"
 
