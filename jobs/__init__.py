@@ -1,7 +1,11 @@
 """Entry points: the only code that imports Ray. `jobs` is imported before `ray`: it sets Ray's environment."""
 
 import os
+import sys
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers share this environment; no second one
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default, without its warning
 os.environ.setdefault("PYTHONWARNINGS", "ignore")  # packages' own, which every worker would print again
+
+if constants := sys.modules.get("ray._private.ray_constants"):  # `serve run` has imported Ray before
+    vars(constants)["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "1"

@@ -252,6 +252,8 @@ def app(arguments: dict[str, Any]) -> serve.Application:
         best_of(checkpoint)  # what is missing is said here, not in the log of a replica
     device = settings.device
     if device == "auto":
+        if not ray.is_initialized():  # `serve run` calls this first, then uses the Ray that it finds
+            ray.init(namespace="serve")
         device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"
     # One GPU holds both; on a CPU both may use all cores, since they rarely work at the same time.
     kind, other = ("num_gpus", {"num_cpus": 0}) if device == "cuda" else ("num_cpus", {})
