@@ -19,6 +19,7 @@ REFUSED = (click.UsageError, *typer.BadParameter.__bases__, FileNotFoundError)
 
 OTHERS = {
     "aws",
+    "curl",
     "docker",
     "export",
     "gcloud",
