@@ -68,5 +68,6 @@ def guided(model: ConditionalModel, vocals: Latents, guidance: Guidance) -> Deno
 
 def rescaled(v: Latents, conditioned: Latents, share: float) -> Latents:
     """Bring the standard deviation of `v` back to that of `conditioned`, by `share` (Lin et al., equation 16)."""
-    restored = v * conditioned.std(dim=(1, 2), keepdim=True) / v.std(dim=(1, 2), keepdim=True)
+    deviation = v.std(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)  # zeros stay zeros
+    restored = v * conditioned.std(dim=(1, 2), keepdim=True) / deviation
     return torch.lerp(v, restored, share)

@@ -74,12 +74,15 @@ class Samuel:
 class MusicGen:
     """From a prompt; music of more than 30 s goes on from the last 10 s of what there is."""
 
+    kind = "MusicgenForConditionalGeneration"
+    """Of the library's classes, the one whose weights these are."""
+
     def __init__(self, weights: str, device: str) -> None:
-        from transformers import AutoProcessor, MusicgenForConditionalGeneration
+        import transformers
 
         self.device = torch.device(device)
-        self.processor = AutoProcessor.from_pretrained(weights)
-        loaded: Any = MusicgenForConditionalGeneration.from_pretrained(weights)
+        self.processor = transformers.AutoProcessor.from_pretrained(weights)
+        loaded: Any = getattr(transformers, self.kind).from_pretrained(weights)
         self.model = loaded.to(self.device).eval()
         self.parameters = count_parameters([self.model])
         self.rate = int(self.model.config.audio_encoder.sampling_rate)
@@ -90,14 +93,14 @@ class MusicGen:
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
         torch.manual_seed(task.seed)
         wanted = -(-task.vocals.shape[1] * self.rate // SAMPLE_RATE)
-        made = self._turn(task.prompt, None, wanted)
+        made = self._go_on(task.prompt, None, wanted)
         while made.shape[1] < wanted:
             context = made[:, -round(MUSICGEN_CONTEXT_SECONDS * self.rate) :]
-            new = self._turn(task.prompt, context, wanted - made.shape[1])
+            new = self._go_on(task.prompt, context, wanted - made.shape[1])
             made = torch.cat([made, new], dim=1)
         return stereo(made[:, :wanted], self.rate, task.vocals.shape[1])
 
-    def _turn(self, prompt: str, context: Tensor | None, wanted: int) -> Float[Tensor, "channel samples"]:
+    def _go_on(self, prompt: str, context: Tensor | None, wanted: int) -> Float[Tensor, "channel samples"]:
         """Up to 30 s, context included; returns what is new."""
         sound = {} if context is None else {"audio": context[0].cpu().numpy(), "sampling_rate": self.rate}
         inputs = self.processor(text=[prompt], padding=True, return_tensors="pt", **sound).to(self.device)
@@ -115,20 +118,10 @@ class MusicGen:
         return new
 
 
-class MusicGenMelody:
+class MusicGenMelody(MusicGen):
     """From a prompt and the chroma of the vocals, in turns of 30 s that are cross-faded: it takes no context."""
 
-    def __init__(self, weights: str, device: str) -> None:
-        from transformers import AutoProcessor, MusicgenMelodyForConditionalGeneration
-
-        self.device = torch.device(device)
-        self.processor = AutoProcessor.from_pretrained(weights)
-        loaded: Any = MusicgenMelodyForConditionalGeneration.from_pretrained(weights)
-        self.model = loaded.to(self.device).eval()
-        self.parameters = count_parameters([self.model])
-        self.rate = int(self.model.config.audio_encoder.sampling_rate)
-        self.token_rate = self.model.config.audio_encoder.frame_rate
-        self.delay = self.model.decoder.num_codebooks  # each codebook lags a token behind the one before
+    kind = "MusicgenMelodyForConditionalGeneration"
 
     @torch.inference_mode()
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:

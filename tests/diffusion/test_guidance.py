@@ -91,3 +91,9 @@ def test_guidance_moves_the_result_and_is_deterministic(model: SamuelUNet) -> No
 def test_impossible_guidance_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="guidance"):
         Guidance(**wrong)
+
+
+def test_a_network_that_says_nothing_stays_finite() -> None:
+    """As one does before its first step of training: its output begins at zero."""
+    silent = torch.zeros(2, 4, 8)
+    assert torch.equal(rescaled(silent, silent, 0.7), silent)
