@@ -16,14 +16,13 @@ Model = TypeVar("Model", bound=nn.Module)
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW; biases, norms and the null are not decayed."""
     parameters = list(model.parameters())
-    fused = parameters[0].device.type == "cuda"
     return torch.optim.AdamW(
         [
             {"params": [one for one in parameters if one.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
         ],
         lr=config.learning_rate,
-        fused=fused,
+        fused=True,
     )
 
 
