@@ -11,7 +11,7 @@ from rich.console import Console
 from jobs.connect import Cluster
 from jobs.machines import MachineHours
 from jobs.training_board import Board, Display
-from samuel.codec import load_codec
+from samuel.codec import Codec, load_codec
 from samuel.model import ModelConfig
 from samuel.storage import StorageError, as_path, is_s3
 from samuel.training import TrainingConfig, load_for_generation
@@ -120,6 +120,7 @@ def train_worker(given: dict[str, Any]) -> None:
         )
         device = get_device()
         assert isinstance(device, torch.device)
+        codec = codec_at_hand(settings.codec, data.identity.codec, device)
         trainer = Trainer(
             config,
             data,
@@ -127,8 +128,9 @@ def train_worker(given: dict[str, Any]) -> None:
             device,
             workers,
             watch=BoardWatch(board, data.training_pairs) if workers.leads else None,
-            decode=listening_decoder(settings.codec, data.identity.codec, device) if workers.leads else None,
+            decode=codec.decode if codec and workers.leads else None,
             start=start,
+            importance=codec.importance if codec else None,
         )
         progress = trainer.train(settings.steps)
     except StorageError:
@@ -166,9 +168,9 @@ class BoardWatch:
         self.board.validated.remote(step, values)
 
 
-def listening_decoder(codec: str, identity: str, device: torch.device) -> Any:
+def codec_at_hand(codec: str, identity: str, device: torch.device) -> Codec | None:
     """The POPDB's codec, to hear samples; None where it was not named and does not come with the package."""
     if not codec and not identity.startswith("mini@"):
         return None
     found = load_codec(codec or "mini", device)
-    return found.decode if found.identity == identity else None
+    return found if found.identity == identity else None

@@ -45,12 +45,14 @@ class Codec:
         dtype: torch.dtype | None = None,
         piece_frames: int = PIECE_FRAMES,
         reach: dict[str, int] | None = None,
+        importance: Callable[[], Float[Tensor, " 64"]] | None = None,
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.piece_frames = piece_frames
         self._reach = dict(reach or {})
+        self._importance = importance
 
     @torch.no_grad()
     def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:
@@ -85,6 +87,11 @@ class Codec:
             noise = torch.randn(1, LATENT_CHANNELS, self.piece_frames, generator=_generator())
             self._reach["decoder"] = self._measure_reach(self.decoder, noise, 1, FRAME_SAMPLES)
         return self._reach["decoder"]
+
+    @property
+    def importance(self) -> Float[Tensor, " 64"] | None:
+        """How much a unit of each latent changes the sound, 1 on average; None where the codec does not tell."""
+        return self._importance() if self._importance else None
 
     def _run(self, network: Network, x: Tensor) -> Tensor:
         half = self.dtype != torch.float32

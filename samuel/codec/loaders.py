@@ -61,6 +61,7 @@ def load_codec(
         device,
         dtype,
         reach=settings.get("reach"),
+        importance=getattr(network, "importance", None),
     )
 
 

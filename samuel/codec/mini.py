@@ -31,6 +31,10 @@ FINE_WINDOW, FINE_HOP = 4096, 1024
 FINE_BINS = 512  # single bins up to 5.5 kHz, bands above
 ENVELOPE_GAIN = 4.0  # at most this much louder or softer when the envelope is shaped
 
+# How much a unit of error counts beside the fine spectrum's 1.
+ENVELOPE_WEIGHT = 0.4
+SIDE_WEIGHT = 0.2
+
 
 @dataclass(frozen=True)
 class MiniConfig:
@@ -335,3 +339,33 @@ class MiniAutoencoder(nn.Module):
 
     def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
         return self.decoder(latents)
+
+    def distance(self, predicted: Targets, wanted: Targets) -> Float[Tensor, " batch"]:
+        """Mean squared error of amplitudes: in units of the closed form's own error in each band, each band of
+        the fine spectrum weighted by its width in mels."""
+        envelope, side, fine_spread = self.decoder.spread.split(self.decoder.sizes)
+        fine_error, envelope_error, side_error = (
+            ((guess - truth) / spread).square()
+            for guess, truth, spread in zip(predicted, wanted, (fine_spread, envelope, side), strict=True)
+        )
+        return (
+            (fine_error * self.encoder.features.fine_weights).mean(dim=(1, 2))
+            + ENVELOPE_WEIGHT * envelope_error.mean(dim=(1, 2))
+            + SIDE_WEIGHT * side_error.mean(dim=(1, 2))
+        )
+
+    @torch.no_grad()
+    def importance(self) -> Float[Tensor, " 64"]:
+        """How far from silence of all latents a unit of each of them takes the decoder: `distance`, 1 on average.
+
+        The first components carry loudness and tilt and count a hundred times as much as the last.
+        """
+        reach = max(self.config.context, 3 * self.config.decoder_blocks)
+        latents = torch.zeros(LATENT_CHANNELS + 1, 2 * reach + 1, LATENT_CHANNELS)
+        latents[:-1, reach] = torch.eye(LATENT_CHANNELS)
+        predicted = self.decoder.predict(latents.to(self.decoder.spread.device))
+        moved, still = (
+            Targets(*parts) for parts in zip(*((part[:-1], part[-1:]) for part in predicted), strict=True)
+        )
+        distance = self.distance(moved, still)
+        return distance / distance.mean()

@@ -24,9 +24,6 @@ from samuel.codec.corpus import Part, parts_in
 from samuel.codec.fitting import fit
 from samuel.codec.mini import MiniAutoencoder, MiniConfig
 
-# How much a unit of error counts beside the fine spectrum's 1.
-ENVELOPE_WEIGHT = 0.4
-SIDE_WEIGHT = 0.2
 LATENT_PENALTY = 0.1
 
 
@@ -105,17 +102,7 @@ def loss_of(model: MiniAutoencoder, features: Tensor, fine: Tensor, noise: Tenso
     latents = model.encoder.latents_of(features)
     predicted = model.decoder.predict(latents + noise)
     wanted = model.encoder.features.targets(features, fine)
-    envelope, side, fine_spread = model.decoder.spread.split(model.decoder.sizes)
-    errors = (
-        ((guess - truth) / spread).square().mean(dim=(0, 1))
-        for guess, truth, spread in zip(predicted, wanted, (fine_spread, envelope, side), strict=True)
-    )
-    fine_error, envelope_error, side_error = errors
-    loss = (
-        (fine_error * model.encoder.features.fine_weights).mean()
-        + ENVELOPE_WEIGHT * envelope_error.mean()
-        + SIDE_WEIGHT * side_error.mean()
-    )
+    loss = model.distance(predicted, wanted).mean()
     mean, variance = latents.mean(dim=(0, 1)), latents.var(dim=(0, 1))
     penalty = mean.square().mean() + (variance - 1).square().mean()
     return loss + LATENT_PENALTY * penalty, latents

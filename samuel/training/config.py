@@ -23,6 +23,8 @@ class TrainingConfig:
     ema_decay: float = 0.999
     dropped: float = 0.1
     """Share of the samples whose vocals are replaced by the learned null."""
+    emphasis: float = 0.5
+    """Variance of the normalized accompaniment's channels: their importance to the codec's sound to this power."""
     vocal_noise: float = 0.1
     """Standard deviation of the noise on normalized vocals in training (SingSong hides separation artefacts so)."""
     validate_every: int = 1000

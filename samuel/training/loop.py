@@ -72,10 +72,12 @@ class Trainer:
         watch: Watch | None = None,
         decode: Callable[[Float[Tensor, "1 channel frame"]], Float[Tensor, "1 2 sample"]] | None = None,
         start: Trained | None = None,
+        importance: Float[Tensor, " channel"] | None = None,
     ) -> None:
         """`decode`: latents of the codec to audio, for samples to listen to; without it they are only drawn.
 
-        `start`: the weights to begin a new run with, those of `config.start`.
+        `start`: the weights to begin a new run with, those of `config.start`. `importance`: how much each latent
+        of the codec changes the sound; None where that is not known, then all count alike.
         """
         self.config, self.training = config, config.training
         self.run, self.device = absolute(run), device
@@ -83,7 +85,10 @@ class Trainer:
         self.workers.require_shareable(self.training.batch_size)
         self.batches = Batches(data, self.training.batch_size, self.training.seed, device)
         self.total = self.training.epochs * self.batches.steps_per_epoch
-        self.statistics = data.statistics.to(device)
+        statistics = data.statistics
+        if importance is not None:
+            statistics = statistics.emphasized(importance, self.training.emphasis)
+        self.statistics = statistics.to(device)
         self.probe = self._make_probe(data)
 
         torch.manual_seed(self.training.seed)
@@ -231,6 +236,10 @@ class Trainer:
 
     def _resume(self, found: Checkpoint, where: str) -> None:
         found.config.require_equal(self.config, self.run)
+        if not found.statistics.is_close(self.statistics.to("cpu")):
+            raise checkpoint.CheckpointError(
+                f"{where} was begun with its codec at hand, which tells how much each latent counts; name it with --codec"
+            )
         checkpoint.load_strictly(self.model, found.model, where)
         checkpoint.load_strictly(self.average, found.ema, where)
         self.optimizer.load_state_dict(found.optimizer)

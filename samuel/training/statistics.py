@@ -1,6 +1,10 @@
 """Mean and deviation of each latent channel: between latents as a codec gives them and normalized ones.
 
 They come from the training split alone and belong to the checkpoint: who generates needs the same.
+
+Normalized vocals have deviation 1 in every channel. So has the accompaniment, unless it is emphasized: then
+channels that change more of the sound are wider. Noise hides them last, so a sampler settles them first and the
+rest to match, and a squared error counts them more.
 """
 
 from dataclasses import dataclass
@@ -22,7 +26,7 @@ class Statistics:
     accompaniment: Float[Tensor, "2 channel"]
 
     def normalize(self, latents: Latents, stem: Stem) -> Latents:
-        """Latents of a codec to float32 with mean 0 and deviation 1 over the training split."""
+        """Latents of a codec to float32 with mean 0 and mean square 1 over the training split."""
         mean, deviation = self._of(stem, latents)
         return (latents.float() - mean) / deviation
 
@@ -31,8 +35,18 @@ class Statistics:
         mean, deviation = self._of(stem, latents)
         return latents.float() * deviation + mean
 
+    def emphasized(self, importance: Float[Tensor, " channel"], exponent: float) -> "Statistics":
+        """Accompaniment whose channels have a variance of `importance` ** `exponent`, 1 on average."""
+        variance = importance.to(self.accompaniment.device) ** exponent
+        mean, deviation = self.accompaniment
+        return Statistics(self.vocals, torch.stack((mean, deviation / (variance / variance.mean()).sqrt())))
+
     def to(self, device: torch.device | str) -> "Statistics":
         return Statistics(self.vocals.to(device), self.accompaniment.to(device))
+
+    def is_close(self, other: "Statistics") -> bool:
+        """The same, up to rounding."""
+        return all(torch.allclose(mine, other.state()[name]) for name, mine in self.state().items())
 
     def state(self) -> dict[str, Tensor]:
         return {"vocals": self.vocals, "accompaniment": self.accompaniment}

@@ -13,6 +13,7 @@ from samuel.codec import load_codec, spectra
 from samuel.codec.codec import Codec
 from samuel.codec.loaders import MINI_FOLDER, _build, encode_mean, read_checkpoint
 from samuel.codec.measuring import chroma_correlation, mel_distance
+from samuel.codec.mini import ENVELOPE_WEIGHT, SIDE_WEIGHT, MiniAutoencoder, MiniConfig
 
 FRAME = 2048
 DEMO_SONG = Path(samuel.__file__).parent / "demo_songs" / "hobbs-lets-go-fishin.ogg"
@@ -171,3 +172,29 @@ def test_the_reach_in_the_config_is_the_measured_one() -> None:
     codec._reach.clear()
     assert stated["encoder"] == pytest.approx(codec.encoder_reach, abs=1)
     assert stated["decoder"] == pytest.approx(codec.decoder_reach, abs=1)
+
+
+def test_importance_of_a_linear_decoder_is_the_size_of_its_weights():
+    network = MiniAutoencoder(MiniConfig(decoder_blocks=1))
+    torch.nn.init.normal_(network.decoder.linear.weight)
+    importance = network.importance()
+    assert importance.mean() == pytest.approx(1)
+    envelope, side, fine = network.decoder.linear.weight.square().sum(dim=2).split(network.decoder.sizes)
+    fine = fine * network.encoder.features.fine_weights[:, None]
+    expected = fine.mean(dim=0) + ENVELOPE_WEIGHT * envelope.mean(dim=0) + SIDE_WEIGHT * side.mean(dim=0)
+    torch.testing.assert_close(importance, expected / expected.mean())
+
+
+def test_a_latent_of_more_importance_changes_more_of_the_sound(codec, music):
+    """By mel distance, which importance knows nothing of."""
+    latents, importance = codec.encode(music[None]), codec.importance
+    decoded = codec.decode(latents)[0]
+
+    def change(latent: int) -> float:
+        moved = latents.clone()
+        moved[:, latent] += 1
+        return mel_distance(decoded, codec.decode(moved)[0])
+
+    order = importance.argsort(descending=True).tolist()
+    assert importance[order[0]] > 50 * importance[order[-1]]
+    assert min(change(one) for one in order[:2]) > 1.5 * max(change(one) for one in order[-2:])

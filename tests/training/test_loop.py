@@ -74,6 +74,17 @@ def test_it_learns_two_pairs_and_needs_their_vocals(tmp_path: Path) -> None:
     assert errors["dropped"] > 1.2 * errors["right"]
 
 
+def test_a_run_that_knew_its_codec_is_not_resumed_without_it(data: TrainingData, tmp_path: Path) -> None:
+    importance = torch.linspace(2, 0.5, 64)
+    one = trainer(data, tmp_path, importance=importance)
+    one.train(stop_at=2)
+    deviations = one.statistics.accompaniment[1] / data.statistics.accompaniment[1]
+    assert deviations[0] < deviations[-1]
+    trainer(data, tmp_path, importance=importance)
+    with pytest.raises(CheckpointError, match="--codec"):
+        trainer(data, tmp_path)
+
+
 @pytest.mark.parametrize("stop", [5, 7])
 def test_resuming_is_never_stopping(
     data: TrainingData, whole: tuple[Path, Progress], tmp_path: Path, stop: int
