@@ -78,8 +78,9 @@ def main(
 
     from jobs.connect import connect
     from jobs.counting import counting
-    from jobs.generating import folder_of, generate, time_system
+    from jobs.generating import produce
     from jobs.listening import Records, listen
+    from jobs.machines import MachineHours
     from jobs.pipeline import choose_workers
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
     from samuel.evaluation.anchors import ANCHORS
@@ -126,39 +127,36 @@ def main(
             "max_seconds": 60 * max_minutes,
         }
         timings = []
-        for name, spec in made.items():
-            place = folder_of(out, name, spec, texts)
-            with counting(f"{name} makes", len(voices.samples), console) as count:
-                for row in generate(spec, place, voices.samples, texts, cluster, **how):
-                    count()
+        with MachineHours(out, console):
+            for name, spec in made.items():
+                folders[name], timing = produce(
+                    name, spec, out, voices.samples, texts, cluster, console, notice, **how
+                )
+                timings += [timing] if timing else []
+            folders = {name: folders[name] for name in systems}
+            for folder in (*folders.values(), voices, real):
+                for warning in folder.warnings:
+                    notice(warning)
+            everyone = folders | ({"vocals": voices} if vocals else {}) | ({"truth": real} if truth else {})
+            for line in missing_tracks(everyone):
+                notice(line)
+            if not any(folder.samples for folder in folders.values()):
+                raise ValueError("no system has a track: there is nothing to score")
+            anchors = {name: Sample("", name, f"anchor:{name}", "") for name in ANCHORS}
+            wanted = [sample for folder in everyone.values() for sample in folder.samples.values()]
+            records = Records(out, judge)
+            present = records.present()
+            unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
+            lost: dict[str, str] = {}
+            console.print(
+                f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
+            )
+            with counting("heard", len(unheard), console) as count:
+                for row in listen(list(unheard.values()), records, cluster, aesthetics=aesthetics, **how):
+                    count(row["seconds"])
                     if row["error"]:
-                        notice(f"{name} made nothing of {row['track']}: {row['error']}")
-            folders[name] = read_folder(name, place)
-            with console.status(f"timing {name}"):
-                first = next(iter(voices.samples.values()))
-                timings.append(time_system(spec, first.source, chosen.device, 60 * max_minutes))
-        folders = {name: folders[name] for name in systems}
-        for folder in (*folders.values(), voices, real):
-            for warning in folder.warnings:
-                notice(warning)
-        everyone = folders | ({"vocals": voices} if vocals else {}) | ({"truth": real} if truth else {})
-        for line in missing_tracks(everyone):
-            notice(line)
-        anchors = {name: Sample("", name, f"anchor:{name}", "") for name in ANCHORS}
-        wanted = [sample for folder in everyone.values() for sample in folder.samples.values()]
-        records = Records(out, judge)
-        present = records.present()
-        unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
-        lost: dict[str, str] = {}
-        console.print(
-            f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
-        )
-        with counting("heard", len(unheard), console) as count:
-            for row in listen(list(unheard.values()), records, cluster, aesthetics=aesthetics, **how):
-                count(row["seconds"])
-                if row["error"]:
-                    console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
-                    lost[row["key"]] = row["error"]
+                        console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
+                        lost[row["key"]] = row["error"]
 
         def heard_of(folder: Folder) -> dict[str, Any]:
             return {

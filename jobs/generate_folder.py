@@ -15,6 +15,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from jobs.build_popdb import from_anywhere
 from jobs.connect import connect
 from jobs.generate import make_producer
+from jobs.machines import MachineHours
 from jobs.pipeline import Workers, choose_workers
 from samuel.generation.recordings import Recording, Report, recordings_in
 from samuel.separation import load_separator
@@ -88,15 +89,16 @@ def generate_folder(
     unreported = {one.vocals for one in pending}
     if pending:
         chosen = choose_workers(connect(), device, workers)
-        for report in track(run(pending, settings, chosen), len(pending), console):
-            if report.stop:
-                raise StorageError(report.error)
-            unreported.discard(report.vocals)
-            if report.error:
-                failures.append(report)
-                console.print(f"[yellow]failed[/] {escape(report.vocals)}: {escape(report.error)}")
-            else:
-                seconds += report.seconds * variations
+        with MachineHours(out, console):
+            for report in track(run(pending, settings, chosen), len(pending), console):
+                if report.stop:
+                    raise StorageError(report.error)
+                unreported.discard(report.vocals)
+                if report.error:
+                    failures.append(report)
+                    console.print(f"[yellow]failed[/] {escape(report.vocals)}: {escape(report.error)}")
+                else:
+                    seconds += report.seconds * variations
     failures += [Report(vocals, error=DIED) for vocals in sorted(unreported)]
     rows = [{"vocals": one.vocals, "error": one.error} for one in failures]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]

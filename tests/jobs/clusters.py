@@ -56,8 +56,16 @@ class Cluster:
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         )
         self.environment = (
-            os.environ | access | {"PATH": f"{BIN}:{os.environ['PATH']}"} | (environment or {})
-        )  # as in the image, `python` is the one that has the packages
+            os.environ
+            | access
+            | {
+                "PATH": f"{BIN}:{os.environ['PATH']}"
+            }  # as in the image, `python` is the one with the packages
+            | {
+                "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"
+            }  # workers of a head below `uv run pytest` are no `uv run pytest`
+            | (environment or {})
+        )
 
     def __enter__(self) -> "Cluster":
         self.start()

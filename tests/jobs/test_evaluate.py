@@ -74,6 +74,8 @@ def test_two_systems_become_scores_and_a_report(local_ray: None, folders: Path) 
     page = (out / "report.html").read_text()
     assert "other lacks 1 of 3 tracks: c" in page
     assert "<audio" in page
+    assert "Machines while this ran: " in output
+    assert len(list((out / "costs").iterdir())) == 1
 
     records = {file: file.stat().st_mtime_ns for file in (out / "records").iterdir()}
     audio.write(folders / "other" / "b.wav", signals.band(8.0, 3))  # mended

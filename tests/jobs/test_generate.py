@@ -156,6 +156,8 @@ def test_a_folder_is_made_once_and_bad_recordings_are_rows(
     assert "same file" in reasons["歌.wav"]
     assert "silent" in reasons["silent.flac"]
     assert "not audio" in reasons["text.mp3"]
+    assert "Machines while this ran: " in output
+    assert len(list((out / "costs").iterdir())) == 1
 
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*.ogg")}
     write_song(vocals / "silent.flac", 1.0, seed=4)  # mended

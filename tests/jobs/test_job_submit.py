@@ -67,7 +67,8 @@ def vocals(storage: Path) -> Path:
 def bands(cluster: Cluster, storage: Path, run: Path, vocals: Path) -> Path:
     """What that training generates for a recording."""
     arguments = ["--vocals", str(vocals), "--out", str(storage / "bands"), "--checkpoint", str(run)]
-    cluster.run("python", "jobs/generate.py", *arguments, "--quality", "draft", "--workers", "1")
+    output = cluster.run("python", "jobs/generate.py", *arguments, "--quality", "draft", "--workers", "1")
+    assert "Machines while this ran: " in output
     return storage / "bands"
 
 
@@ -78,7 +79,8 @@ def test_generate(bands: Path) -> None:
 
 def test_evaluate(cluster: Cluster, storage: Path, bands: Path, vocals: Path) -> None:
     arguments = ["--samples", f"samuel={bands}", "--vocals", str(vocals), "--out", str(storage / "report")]
-    cluster.run("python", "jobs/evaluate.py", *arguments, "--aesthetics", "none", "--workers", "1")
+    output = cluster.run("python", "jobs/evaluate.py", *arguments, "--aesthetics", "none", "--workers", "1")
+    assert "Machines while this ran: " in output
     assert any((storage / "report").glob("*.html"))
 
 
