@@ -6,7 +6,6 @@ CPUs and GPUs are numbers that nobody checks.
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -110,16 +109,13 @@ class Cluster:
         self.stop()
 
     def stop(self) -> None:
+        """At once: a head that is asked to end waits up to half a minute for its nodes."""
         family = self.family()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for process in family:  # nodes outlive the autoscaler that started them for a while
-            if process.is_running():
-                kill(process)
+        self.process.kill()
+        self.process.wait()
+        for process in family:
+            kill(process)
+        psutil.wait_procs(family, timeout=30)
         self.sockets.cleanup()
 
     def autoscaling(self) -> Path:
