@@ -48,6 +48,15 @@ def main(
     vocal_noise: Annotated[
         float | None, typer.Option(min=0, help="Noise on the vocals in training. [default: the preset's]")
     ] = None,
+    emphasis: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much more the latents count that change more of the sound, where the codec tells (mini does); "
+            "0: all alike. [default: the preset's]",
+        ),
+    ] = None,
     mixing: Annotated[
         str | None, typer.Option(help="prose or equation: the paper's two readings of its attention mix.")
     ] = None,
@@ -59,7 +68,7 @@ def main(
     codec: Annotated[
         str,
         typer.Option(
-            help="The codec of the POPDB, to hear samples: a name or folder. [default: by its identity]"
+            help="The codec of the POPDB, for samples and emphasis: a name or folder. [default: by its identity]"
         ),
     ] = "",
     memory_gb: Annotated[
@@ -98,6 +107,7 @@ def main(
             batch_size=batch_size,
             crop_frames=crop_frames,
             vocal_noise=vocal_noise,
+            emphasis=emphasis,
             learning_rate=learning_rate,
             validate_every=validate_every,
             seed=seed,

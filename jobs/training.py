@@ -11,7 +11,7 @@ from rich.console import Console
 from jobs.connect import Cluster
 from jobs.machines import MachineHours
 from jobs.training_board import Board, Display
-from samuel.codec import Codec, load_codec
+from samuel.codec import codec_at_hand
 from samuel.model import ModelConfig
 from samuel.storage import StorageError, as_path, is_s3
 from samuel.training import TrainingConfig, load_for_generation
@@ -120,7 +120,7 @@ def train_worker(given: dict[str, Any]) -> None:
         )
         device = get_device()
         assert isinstance(device, torch.device)
-        codec = codec_at_hand(settings.codec, data.identity.codec, device)
+        codec = codec_at_hand(data.identity.codec, settings.codec, device)
         trainer = Trainer(
             config,
             data,
@@ -166,11 +166,3 @@ class BoardWatch:
 
     def validated(self, step: int, values: dict[str, float]) -> None:
         self.board.validated.remote(step, values)
-
-
-def codec_at_hand(codec: str, identity: str, device: torch.device) -> Codec | None:
-    """The POPDB's codec, to hear samples; None where it was not named and does not come with the package."""
-    if not codec and not identity.startswith("mini@"):
-        return None
-    found = load_codec(codec or "mini", device)
-    return found if found.identity == identity else None

@@ -65,6 +65,14 @@ def load_codec(
     )
 
 
+def codec_at_hand(identity: str, name: str = "", device: torch.device | str = "cpu") -> Codec | None:
+    """The codec of that identity: the one called `name`, or the package's; None where neither has it."""
+    if not name and not identity.startswith("mini@"):
+        return None
+    found = load_codec(name or "mini", device)
+    return found if found.identity == identity else None
+
+
 def encode_mean(network: Any, audio: Tensor) -> Tensor:
     """The latents of a stable-audio-tools autoencoder without chance: a VAE's mean, not a sample."""
     if type(getattr(network, "bottleneck", None)).__name__ == "VAEBottleneck":

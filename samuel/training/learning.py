@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
+from samuel.codec import codec_at_hand
 from samuel.precision import autocast
 from samuel.presets import Preset
 from samuel.storage import Location, as_path
@@ -91,8 +92,10 @@ def _run(
     pairs = max(1, data.training_pairs // preset.training.batch_size)
     training = preset.training.with_values(**changes, epochs=-(-steps // pairs))
     config = RunConfig(preset_name, model, training, data.identity.codec, data.fingerprint)
+    codec = codec_at_hand(data.identity.codec)
+    importance = codec.importance if codec else None
     folder = as_path(out) / name.replace(":", "").replace(",", "").replace(" ", "-")
-    trainer = Trainer(config, data, str(folder), device, watch=watch)
+    trainer = Trainer(config, data, str(folder), device, watch=watch, importance=importance)
     progress = trainer.train(steps)
     with autocast(device):
         answers = {
