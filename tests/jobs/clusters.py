@@ -77,7 +77,8 @@ class Cluster:
         """Start the head and wait for it; again where a busy machine was too slow for Ray's own time limits."""
         self.port, self.dashboard, agent, client = free_ports(4)
         self.url = f"http://127.0.0.1:{self.dashboard}"
-        self.sockets = tempfile.TemporaryDirectory(prefix="ray", dir="/tmp")  # their names have a limit
+        # in /tmp, since sockets' names have a limit
+        self.sockets = tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True)
         command = [f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
         command += [f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={self.cpus}"]
         command += [f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
