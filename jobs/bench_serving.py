@@ -26,6 +26,8 @@ from rich.console import Console
 
 POST = "/v1/accompaniments"
 PATIENCE = httpx.Timeout(600)
+HEADER_BYTES = 44
+"""Of a WAV file, before its first sample."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,22 @@ def by_library(generator: Any, recording: bytes, quality: str) -> float:
 async def ask(client: httpx.AsyncClient, recording: bytes, quality: str, **headers: str) -> httpx.Response:
     files = {"vocals": ("voice.flac", recording)}
     return await client.post(POST, files=files, data={"quality": quality}, headers=headers)
+
+
+async def listen(client: httpx.AsyncClient, recording: bytes, quality: str) -> tuple[float, float, Any]:
+    """Seconds from the request to the first audio and to the last, as a client hears it; and the job."""
+    began = time.perf_counter()
+    job = (await ask(client, recording, quality, Prefer="respond-async")).raise_for_status().json()
+    first = 0.0
+    received = 0
+    async with client.stream("GET", job["links"]["stream"][0]) as answer:
+        answer.raise_for_status()
+        async for part in answer.aiter_raw():
+            received += len(part)
+            if received > HEADER_BYTES and not first:
+                first = time.perf_counter() - began
+    last = time.perf_counter() - began
+    return first, last, (await client.get(job["links"]["self"])).json()
 
 
 async def load(address: str, clients: int, requests: int, recording: bytes, quality: str) -> Load:
@@ -157,15 +175,11 @@ async def measure(
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
         await ask(client, short, "draft")  # each process computes its first things
         for seconds in lengths:
-            answer = await ask(client, sung(voice, seconds), quality)
-            answer.raise_for_status()
-            job = (await client.get(answer.headers["location"])).json()
-            stages = job["stage_seconds"]
-            whole = sum(stages.values())
-            parts = ", ".join(f"{name} {spent:.1f} s" for name, spent in stages.items())
+            first, last, job = await listen(client, sung(voice, seconds), quality)
+            parts = ", ".join(f"{name} {spent:.1f} s" for name, spent in job["stage_seconds"].items())
             note(
                 f"{seconds:g} s of vocals, {quality}",
-                f"{whole:.1f} s, {seconds / whole:.2f} x real time ({parts})",
+                f"first audio after {first:.1f} s, all after {last:.1f} s: {seconds / last:.1f} x real time ({parts})",
             )
 
         generator = Generator.load(checkpoint or PRETRAINED)
@@ -190,7 +204,7 @@ async def measure(
         late = quantiles(seen.latencies, n=20)[-1] if len(seen.latencies) > 1 else seen.latencies[0]
         done = seen.statuses[200]
         note(
-            f"{clients} clients",
+            f"{clients} client{'s' * (clients > 1)}, {sum(seen.statuses.values())} requests",
             f"{10 * done / seen.seconds:.2f} s of audio a second, latency {median(seen.latencies):.1f} s "
             f"(95%: {late:.1f} s), {done} of {sum(seen.statuses.values())} answered",
         )
@@ -246,6 +260,7 @@ def main(
         num_cpus=max(2, os.cpu_count() or 2),
         include_dashboard=False,
         log_to_driver=False,
+        _system_config={"worker_niceness": 0},  # as the library beside it; by default Ray's workers give way
     )
     try:
         with tempfile.TemporaryDirectory() as spool:
@@ -265,7 +280,7 @@ def main(
     lines = [
         "# The service, measured",
         "",
-        f"`python jobs/bench_serving.py --quality {quality}` on {os.cpu_count()} cores ({platform.machine()}), "
+        f"`python jobs/bench_serving.py --quality {quality} --lengths {lengths} --rounds {rounds}` on {os.cpu_count()} cores ({platform.machine()}), "
         f"device {model['device']}, model {model['id']} ({model['parameters']:,} parameters), codec {model['codec']}.",
         "",
         "| what | figure |",

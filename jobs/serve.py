@@ -120,14 +120,16 @@ class RemoteWorkers:
     async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
         return await self._do("play", latents, start, stop)
 
-    async def join(self, pieces: list[bytes], samples: int) -> bytes:
-        return await self._do("join", pieces, samples)
+    async def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        return await self._do("join", pieces, samples, file_format)
 
     async def convert(self, stem: bytes, file_format: str) -> bytes:
         return stem if file_format == "flac" else await self._do("convert", stem, file_format)
 
-    async def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes:
-        return await self._do("mix", vocals, band, balance_db, file_format)
+    async def mix(
+        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+    ) -> bytes:
+        return await self._do("mix", vocals, pieces, samples, balance_db, file_format)
 
     async def card(self) -> ModelCard:
         if self.known:

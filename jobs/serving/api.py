@@ -31,7 +31,8 @@ from jobs.serving.messages import (
 )
 from jobs.serving.problems import ProblemError, answer_with_problems, documented
 from jobs.serving.settings import Settings
-from jobs.serving.spool import VOCALS, band_file
+from jobs.serving.spool import VOCALS
+from jobs.serving.stream import as_wav, stream_bytes
 from samuel import __version__
 from samuel.config import SAMPLE_RATE
 from samuel.generation import QUALITIES
@@ -48,6 +49,10 @@ or take the address of a job, look how far it is, and fetch what you want of it:
     curl http://localhost:8000/v1/accompaniments/ID
     curl -o mix.mp3 'http://localhost:8000/v1/accompaniments/ID/mix?variation=1&format=mp3'
 
+hear the beginning while the rest is made:
+
+    curl -s 'http://localhost:8000/v1/accompaniments/ID/stream' | ffplay -
+
 and make seconds 10 to 15 of it anew:
 
     curl -F reference=ID -F start=10 -F end=15 -F seed=7 -o band.wav http://localhost:8000/v1/accompaniments
@@ -57,6 +62,7 @@ and make seconds 10 to 15 of it anew:
 AUDIO: Responses = {
     200: {"description": "Audio", "content": {one.split(";")[0]: {} for one in MEDIA_TYPES.values()}}
 }
+STREAM: Responses = {200: {"description": "Audio, as it is made", "content": {MEDIA_TYPES["wav"]: {}}}}
 EVENTS = "text/event-stream"
 SENT_EVENTS: Responses = {200: {"description": "Events", "content": {EVENTS: {}}}}
 
@@ -151,7 +157,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
             raise ProblemError(job.problem["status"], job.problem["detail"])
         if asked.output == "mix":
             return await mixed(job, 0, asked.balance, asked.format, headers)
-        return await stem(job, band_file(0), asked.format, headers)
+        return await band(job, 0, asked.format, headers)
 
     @api.get(f"{ACCOMPANIMENTS}/{{job_id}}", tags=["accompaniments"], responses=documented(401, 404, 422))
     async def state(request: Request, job_id: JobId) -> Accompaniment:
@@ -179,6 +185,27 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         """Stop an accompaniment, and delete the recording and all that was made of it."""
         await desk.forget(desk.find(job_id, request.state.owner))
 
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/stream",
+        tags=["accompaniments"],
+        response_class=StreamingResponse,
+        responses=STREAM | documented(401, 404, 409, 422, 500, 503, 504),
+    )
+    async def stream(request: Request, job_id: JobId, variation: Variation = 0) -> StreamingResponse:
+        """The band of a variation from its beginning, while it is made.
+
+        A WAV file of 16 bit whose first seconds come as soon as they are made. Where the band is louder than full
+        scale its peaks are cut; `audio` is turned down instead. If the job fails on the way the answer breaks off,
+        shorter than its `Content-Length`.
+        """
+        job = desk.find(job_id, request.state.owner)
+        pieces = desk.listen(job, variation)
+        first = await anext(pieces)
+        headers = {"Content-Length": str(stream_bytes(job.samples)), "Cache-Control": "no-store"}
+        return StreamingResponse(
+            as_wav(first, pieces, job.samples), media_type=MEDIA_TYPES["wav"], headers=headers
+        )
+
     finished = AUDIO | documented(401, 404, 409, 422, 503)
 
     @api.get(
@@ -191,7 +218,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         request: Request, job_id: JobId, variation: Variation = 0, format: Format = "wav"
     ) -> Response:
         """The band of a variation."""
-        return await stem(desk.find(job_id, request.state.owner), band_file(variation), format)
+        return await band(desk.find(job_id, request.state.owner), variation, format)
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/vocals",
@@ -201,7 +228,8 @@ def build_api(desk: Desk, settings: Settings) -> Any:
     )
     async def vocals(request: Request, job_id: JobId, format: Format = "wav") -> Response:
         """The voice that was heard: the recording, or what was taken out of it."""
-        return await stem(desk.find(job_id, request.state.owner), VOCALS, format)
+        voice = await desk.read(desk.find(job_id, request.state.owner), VOCALS)
+        return audio_response(await desk.workers.convert(voice, format), format)
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/mix",
@@ -219,15 +247,19 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         """Voice and band together, loudness normalised, never clipped."""
         return await mixed(desk.find(job_id, request.state.owner), variation, balance, format)
 
-    async def stem(job: Job, name: str, file_format: str, headers: dict[str, str] | None = None) -> Response:
-        content = await desk.read(job, name)
-        return audio_response(await desk.workers.convert(content, file_format), file_format, headers)
+    async def band(
+        job: Job, variation: int, file_format: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        pieces = await desk.pieces(job, variation)
+        content = await desk.workers.join(pieces, job.samples, file_format)
+        return audio_response(content, file_format, headers)
 
     async def mixed(
         job: Job, variation: int, balance: float, file_format: str, headers: dict[str, str] | None = None
     ) -> Response:
-        voice, band = await desk.read(job, VOCALS), await desk.read(job, band_file(variation))
-        return audio_response(await desk.workers.mix(voice, band, balance, file_format), file_format, headers)
+        voice, pieces = await desk.read(job, VOCALS), await desk.pieces(job, variation)
+        content = await desk.workers.mix(voice, pieces, job.samples, balance, file_format)
+        return audio_response(content, file_format, headers)
 
     async def events(job: Job, cancel: bool = False) -> AsyncIterator[str]:
         """`cancel`: when the client goes away before the end, so does the job."""

@@ -10,7 +10,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -19,20 +20,20 @@ from torch import Tensor
 from jobs.serving.job import Job, Order, State, region_frames
 from jobs.serving.problems import ProblemError
 from jobs.serving.settings import Settings
-from jobs.serving.spool import RECORDING, VOCALS, Spool, band_file
+from jobs.serving.spool import RECORDING, VOCALS, Spool, piece_file
 from jobs.serving.workers import Heard, ModelCard
 from samuel.audio import AudioError
-from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.config import SAMPLE_RATE
 from samuel.generation import Recipe, WindowTask, plan_windows
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-HEARD, SAMPLED = 0.05, 0.75
-"""Shares of the work that are done when the vocals are heard, and when all windows are made."""
+HEARD = 0.05
+"""Share of the work that is done when the vocals are heard."""
 
-PIECE_FRAMES = 512
-"""Decoded at a time: 24 s, so that a short song does not wait for the decoding of a long one."""
+SAMPLING = 0.6
+"""Share of the sampler in the rest; the other is the decoder's."""
 
 MOST_STARTS = 3
 """A job that was in the works at so many crashes of the desk may be their cause."""
@@ -49,11 +50,13 @@ class Workers(Protocol):
 
     async def play(self, latents: Tensor, start: int, stop: int) -> bytes: ...
 
-    async def join(self, pieces: list[bytes], samples: int) -> bytes: ...
+    async def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes: ...
 
     async def convert(self, stem: bytes, file_format: str) -> bytes: ...
 
-    async def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes: ...
+    async def mix(
+        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+    ) -> bytes: ...
 
     async def card(self) -> ModelCard: ...
 
@@ -88,6 +91,27 @@ class Place:
             self.desk.taken -= 1
             self.desk.meters.places(self.desk.taken)
         self.desk = None
+
+
+@dataclass
+class Take:
+    """One variation in the making."""
+
+    number: int
+    recipe: Recipe
+    vocals: Tensor
+    band: Tensor
+    """Latents (64, frames), as far as they are made."""
+    region: tuple[int, int] | None
+    """Frames to make anew; None: all."""
+    reach: int
+    """How many frames away a latent still changes the sound."""
+    done: float = 0.0
+
+    def touches(self, start: int, stop: int) -> bool:
+        """Whether what is made is heard in frames `start` to `stop`."""
+        first, last = self.region or (0, self.band.shape[-1])
+        return start - self.reach <= last and first < stop + self.reach
 
 
 class Desk:
@@ -188,12 +212,40 @@ class Desk:
             async with self.changed:
                 await self.changed.wait_for(lambda seen=seen: (job.state, job.stage, job.progress) != seen)  # type: ignore[misc]
 
+    async def listen(self, job: Job, variation: int) -> AsyncIterator[bytes]:
+        """A variation's pieces, each as soon as it is made. Raises the problem of a job that ends before them."""
+        if variation >= len(job.order.recipes):
+            raise ProblemError(404, f"there is no variation {variation}")
+        heard = 0
+
+        def made() -> int:
+            return job.made[variation] if job.made else 0
+
+        while True:
+            async with self.changed:
+                await self.changed.wait_for(lambda heard=heard: job.over or made() > heard)  # type: ignore[misc]
+            if made() == heard:
+                break
+            yield await self._file(job, piece_file(variation, heard))
+            heard += 1
+        if job.problem:
+            raise ProblemError(job.problem["status"], job.problem["detail"])
+        if job.state != "succeeded":
+            raise ProblemError(409, f"the accompaniment is {job.state}")
+
     async def read(self, job: Job, name: str) -> bytes:
         """A file of a job that has ended well. Raises a 409 for any other."""
         if job.state != "succeeded":
             raise ProblemError(
                 409, f"the accompaniment is {job.state}; ask for its audio when it has succeeded"
             )
+        return await self._file(job, name)
+
+    async def pieces(self, job: Job, variation: int) -> list[bytes]:
+        """A variation of a job that has ended well. Raises a 409 for any other, a 404 for one that is not there."""
+        return [await self.read(job, piece_file(variation, number)) for number in range(max(1, job.pieces))]
+
+    async def _file(self, job: Job, name: str) -> bytes:
         try:
             return await whole(self.spool.read, job.id, name)
         except FileNotFoundError:
@@ -244,6 +296,8 @@ class Desk:
         took = time.monotonic() - began
         if state == "succeeded":
             self.usual_seconds += 0.2 * (took - self.usual_seconds)
+            for stage, seconds in job.stage_seconds.items():
+                self.meters.stage(stage, seconds)
         job.ended = time.time()
         self.meters.ended(state, job.seconds / took if job.seconds and state == "succeeded" else None)
         if state != "cancelled":
@@ -254,86 +308,84 @@ class Desk:
         )
 
     async def _make(self, job: Job) -> None:
-        latents, samples, bands = await self._prepare(job)
-        vocals = latents["vocals"]
-        job.seconds = samples / SAMPLE_RATE
-        region = None
-        if job.order.remake:
-            region = region_frames(job.order.remake, samples)
-        shares = [0.0] * len(bands)
-
-        async def tell(variation: int, share: float) -> None:
-            shares[variation] = share
-            done = HEARD + (SAMPLED - HEARD) * sum(shares) / len(shares)
-            await self._tell(job, state="running", stage="sample", progress=done)
-
-        await tell(0, 0.0)
-        async with self._timed(job, "sample"):
-            await together(
-                self._fill(vocals, band, region, recipe, number, tell)
-                for number, (band, recipe) in enumerate(zip(bands, job.order.recipes, strict=True))
-            )
-        await self._tell(job, stage="decode", progress=SAMPLED)
-        async with self._timed(job, "decode"):
-            await together(self._play(job, band, number, samples) for number, band in enumerate(bands))
-        made = {f"band-{number}": band for number, band in enumerate(bands)}
+        vocals, bands = await self._prepare(job)
+        reach = (await self.workers.card()).decoder_reach
+        region = region_frames(job.order.remake, job.samples) if job.order.remake else None
+        takes = [
+            Take(number, recipe, vocals, band, region, reach)
+            for number, (recipe, band) in enumerate(zip(job.order.recipes, bands, strict=True))
+        ]
+        job.made = [0] * len(takes)
+        await self._tell(job, state="running", stage="sample", progress=HEARD)
+        await together(self._make_take(job, take) for take in takes)
+        made = {f"band-{take.number}": take.band for take in takes}
         await whole(self.spool.write_latents, job.id, {"vocals": vocals} | made)
 
-    async def _prepare(self, job: Job) -> tuple[dict[str, Tensor], int, list[Tensor]]:
-        """Latents of the vocals, their length in samples, and what each variation begins with."""
+    async def _prepare(self, job: Job) -> tuple[Tensor, list[Tensor]]:
+        """Latents of the vocals, and what each variation begins with."""
         remake = job.order.remake
         if remake:
             earlier = self.find(remake.job, job.order.owner)
             stem = await self.read(earlier, VOCALS)
             latents = await whole(self.spool.read_latents, earlier.id)
             await whole(self.spool.write, job.id, VOCALS, stem)
-            samples = round((earlier.seconds or 0) * SAMPLE_RATE)
-            return latents, samples, [latents[f"band-{remake.variation}"].clone() for _ in job.order.recipes]
-        await self._tell(job, stage="separate" if job.order.separate else "encode")
+            job.seconds = earlier.seconds
+            return latents["vocals"], [latents[f"band-{remake.variation}"].clone() for _ in job.order.recipes]
+        stage = "separate" if job.order.separate else "encode"
+        await self._tell(job, state="running", stage=stage)
         recording = await whole(self.spool.read, job.id, RECORDING)
-        async with self._timed(job, job.stage):
+        async with self._timed(job, stage):
             heard = await self.workers.hear(recording, job.order.separate)
         await whole(self.spool.write, job.id, VOCALS, heard.vocals)
-        bands = [torch.zeros_like(heard.latents) for _ in job.order.recipes]
-        return {"vocals": heard.latents}, heard.samples, bands
+        job.seconds = heard.samples / SAMPLE_RATE
+        return heard.latents, [torch.zeros_like(heard.latents) for _ in job.order.recipes]
 
-    async def _fill(
-        self,
-        vocals: Tensor,
-        band: Tensor,
-        region: tuple[int, int] | None,
-        recipe: Recipe,
-        number: int,
-        tell: Callable[[int, float], Awaitable[None]],
-    ) -> None:
-        """Make one variation's windows in `band`, one after the other."""
-        windows = plan_windows(vocals.shape[-1], region)
-        for done, window in enumerate(windows):
+    async def _make_take(self, job: Job, take: Take) -> None:
+        """Its windows, one after the other; and each piece as soon as nothing in it can change."""
+        windows = plan_windows(take.vocals.shape[-1], take.region)
+        for number, window in enumerate(windows, 1):
             place = slice(window.start, window.stop)
-            task = WindowTask(vocals[:, place].clone(), band[:, place].clone(), window, recipe)
-            async for made in self.workers.sample(task):
-                if isinstance(made, Tensor):
-                    band[:, place] = made
-                else:
-                    await tell(number, (done + made) / len(windows))
+            task = WindowTask(take.vocals[:, place].clone(), take.band[:, place].clone(), window, take.recipe)
+            async with self._timed(job, "sample"):
+                async for made in self.workers.sample(task):
+                    if isinstance(made, Tensor):
+                        take.band[:, place] = made
+                    else:
+                        await self._tell_share(job, take, (number - 1 + made) / len(windows))
+            last = number == len(windows)
+            final = take.band.shape[-1] + take.reach if last else window.stop - window.held_after
+            async with self._timed(job, "decode"):
+                while job.made[take.number] < job.pieces:
+                    start, stop = job.frames_of(job.made[take.number])
+                    if stop + take.reach > final:
+                        break
+                    await self._make_piece(job, take, start, stop)
+                    job.made[take.number] += 1
+                    await self._tell_share(job, take, number / len(windows))
 
-    async def _play(self, job: Job, band: Tensor, number: int, samples: int) -> None:
-        """Decode one variation, piece by piece, and write it down."""
-        frames = -(-samples // FRAME_SAMPLES)
-        pieces = []
-        for start in range(0, frames, PIECE_FRAMES):
-            pieces.append(await self.workers.play(band, start, min(frames, start + PIECE_FRAMES)))
-            share = (1 - SAMPLED) * PIECE_FRAMES / frames / len(job.order.recipes)
-            await self._tell(job, progress=min(0.99, job.progress + share))
-        stem = await self.workers.join(pieces, samples)
-        await whole(self.spool.write, job.id, band_file(number), stem)
+    async def _make_piece(self, job: Job, take: Take, start: int, stop: int) -> None:
+        """Frames `start` to `stop` into the spool: decoded, or as they were before where none is new."""
+        name = piece_file(take.number, job.made[take.number])
+        remake = job.order.remake
+        piece = None
+        if remake and not take.touches(start, stop):
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                earlier = piece_file(remake.variation, job.made[take.number])
+                piece = await whole(self.spool.read, remake.job, earlier)
+        await whole(self.spool.write, job.id, name, piece or await self.workers.play(take.band, start, stop))
+
+    async def _tell_share(self, job: Job, take: Take, sampled: float) -> None:
+        """Tell how far a job is, of which one take has this share of its windows."""
+        done = SAMPLING * sampled + (1 - SAMPLING) * job.made[take.number] / job.pieces
+        share = (1 - HEARD) * (done - take.done) / len(job.order.recipes)
+        take.done = done
+        await self._tell(job, progress=min(0.99, job.progress + share))
 
     @contextlib.asynccontextmanager
     async def _timed(self, job: Job, stage: str) -> AsyncIterator[None]:
         began = time.monotonic()
         yield
-        job.stage_seconds[stage] = round(time.monotonic() - began, 3)
-        self.meters.stage(stage, job.stage_seconds[stage])
+        job.stage_seconds[stage] = round(job.stage_seconds.get(stage, 0.0) + time.monotonic() - began, 3)
 
     async def _tell(self, job: Job, **changes: Any) -> None:
         for name, value in changes.items():

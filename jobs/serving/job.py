@@ -11,6 +11,9 @@ from samuel.generation import Recipe
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
+PIECE_FRAMES = 150
+"""What is decoded at a time, 7 s: soon heard, and a short song does not wait for the decoding of a long one."""
+
 
 @dataclass(frozen=True)
 class Remake:
@@ -49,10 +52,31 @@ class Job:
     ended: float | None = None
     starts: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    made: list[int] = field(default_factory=list)
+    """How many pieces of each variation can be heard."""
 
     @property
     def over(self) -> bool:
         return self.state in ("succeeded", "failed", "cancelled")
+
+    @property
+    def samples(self) -> int:
+        return round((self.seconds or 0) * SAMPLE_RATE)
+
+    @property
+    def pieces(self) -> int:
+        """How many each variation has when it is done."""
+        return -(-self.samples // (PIECE_FRAMES * FRAME_SAMPLES))
+
+    def frames_of(self, piece: int) -> tuple[int, int]:
+        """The first frame of a piece, and the one past its last."""
+        start = piece * PIECE_FRAMES
+        return start, min(start + PIECE_FRAMES, -(-self.samples // FRAME_SAMPLES))
+
+    @property
+    def playable(self) -> list[float]:
+        """Seconds of each variation that can be heard."""
+        return [min(self.samples, made * PIECE_FRAMES * FRAME_SAMPLES) / SAMPLE_RATE for made in self.made]
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

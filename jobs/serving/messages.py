@@ -11,7 +11,6 @@ from jobs.serving.job import Job, Order, Remake, State, region_frames
 from jobs.serving.problems import Problem, ProblemError
 from jobs.serving.settings import Settings
 from samuel import __version__
-from samuel.config import SAMPLE_RATE
 from samuel.generation import Recipe
 from samuel.generation.recipe import MOST_GUIDANCE
 
@@ -81,6 +80,7 @@ class Links(BaseModel):
     self: str
     events: str
     vocals: str
+    stream: list[str] = Field(description="Of each variation, while it is made.")
     audio: list[str] = Field(description="Of each variation.")
     mix: list[str]
 
@@ -93,10 +93,16 @@ class Accompaniment(BaseModel):
     stage: str = Field(description="What is being done.", examples=["sample"])
     progress: float = Field(ge=0, le=1)
     seconds: float | None = Field(description="Length of the vocals, once they are heard.", examples=[47.55])
+    playable: list[float] = Field(
+        description="Seconds of each variation that can be heard already, at `links.stream`.",
+        examples=[[20.9]],
+    )
     variations: int
     seeds: list[int]
     quality: Quality
-    stage_seconds: dict[str, float] = Field(description="Where the time went.")
+    stage_seconds: dict[str, float] = Field(
+        description="Where the time went; the sum over variations, which are made side by side."
+    )
     error: Problem | None
     links: Links
 
@@ -110,6 +116,7 @@ class Accompaniment(BaseModel):
             stage=job.stage,
             progress=round(job.progress, 4),
             seconds=job.seconds,
+            playable=job.playable,
             variations=len(recipes),
             seeds=[recipe.seed for recipe in recipes],
             quality=recipes[0].quality,  # type: ignore[arg-type]
@@ -119,6 +126,7 @@ class Accompaniment(BaseModel):
                 self=here,
                 events=f"{here}/events",
                 vocals=f"{here}/vocals",
+                stream=[f"{here}/stream?variation={number}" for number in range(len(recipes))],
                 audio=[f"{here}/audio?variation={number}" for number in range(len(recipes))],
                 mix=[f"{here}/mix?variation={number}" for number in range(len(recipes))],
             ),
@@ -169,7 +177,7 @@ def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: boo
             raise ProblemError(409, f"the accompaniment to change is {earlier.state}")
         if remake.variation >= len(earlier.order.recipes):
             raise ProblemError(404, f"the accompaniment to change has no variation {remake.variation}")
-        region_frames(remake, round((earlier.seconds or 0) * SAMPLE_RATE))
+        region_frames(remake, earlier.samples)
     elif asked.start is not None or asked.end is not None:
         raise ProblemError(422, "`start` and `end` name a region of a `reference`; there is none")
     if asked.seed + asked.variations - 1 > MOST_SEED:

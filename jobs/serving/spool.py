@@ -5,7 +5,7 @@
     recording              the upload, until it was read
     vocals.flac            the voice that was heard
     latents.safetensors    `vocals`, and `band-0`, `band-1`, ... of the variations
-    band-0.flac, ...       the accompaniments
+    band-0-000.flac, ...   the accompaniments, each in pieces that follow on each other
 
 The folder is local or on S3. A job's id is a random name from us: no part of a path comes from a user.
 """
@@ -25,8 +25,8 @@ VOCALS = "vocals.flac"
 LATENTS = "latents.safetensors"
 
 
-def band_file(variation: int) -> str:
-    return f"band-{variation}.flac"
+def piece_file(variation: int, number: int) -> str:
+    return f"band-{variation}-{number:03}.flac"
 
 
 class Spool:

@@ -48,6 +48,8 @@ class ModelCard:
     parameters: int
     codec: str
     device: str
+    decoder_reach: int
+    """How many frames away a latent still changes the sound."""
     sample_rate: int = SAMPLE_RATE
 
 
@@ -58,6 +60,7 @@ class Coder:
         self.settings, self.device = settings, device
         self.generator = load(settings.checkpoint or str(PRETRAINED), settings.codec, device)
         self.separator: Separator | None = None
+        self.reach = self.generator.codec.decoder_reach  # measured at its first use: not at a client's cost
 
     def hear(self, recording: bytes, separate: bool) -> Heard:
         """Read an upload. Raises AudioError, fit to show, for what is no vocal recording within the limits."""
@@ -83,18 +86,20 @@ class Coder:
             )
         return encode_audio(PIECE_GAIN * piece, "flac")
 
-    def join(self, pieces: list[bytes], samples: int) -> bytes:
-        """The whole band as FLAC, as long as its vocals."""
-        band = torch.cat([decode(io.BytesIO(piece)) for piece in pieces], dim=1)[:, :samples] / PIECE_GAIN
-        return encode_audio(band / max(1.0, float(band.abs().max())), "flac")
+    def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        """The whole band, as long as its vocals, turned down where it would clip."""
+        band = joined(pieces, samples)
+        return encode_audio(band / max(1.0, float(band.abs().max())), file_format)
 
     def convert(self, stem: bytes, file_format: str) -> bytes:
         """One of our FLACs in another format."""
         return stem if file_format == "flac" else encode_audio(decode(io.BytesIO(stem)), file_format)
 
-    def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes:
+    def mix(
+        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+    ) -> bytes:
         """Voice and band together; `balance_db` above 0 lifts the band."""
-        together = mix(decode(io.BytesIO(vocals)), decode(io.BytesIO(band)), balance_db=balance_db)
+        together = mix(decode(io.BytesIO(vocals)), joined(pieces, samples), balance_db=balance_db)
         return encode_audio(together, file_format)
 
 
@@ -103,6 +108,7 @@ class Sampler:
 
     def __init__(self, settings: Settings, device: str):
         self.generator = load(settings.checkpoint or str(PRETRAINED), settings.codec, device)
+        self.reach = self.generator.codec.decoder_reach
 
     def __call__(self, tasks: list[WindowTask], progress: Any = None) -> list[Tensor]:
         return self.generator.sample(tasks, progress)
@@ -110,7 +116,8 @@ class Sampler:
     def card(self) -> ModelCard:
         trained = self.generator.trained
         parameters = sum(one.numel() for one in trained.model.parameters())
-        return ModelCard(trained.config.preset, parameters, trained.codec, str(self.generator.device))
+        device = str(self.generator.device)
+        return ModelCard(trained.config.preset, parameters, trained.codec, device, self.reach)
 
 
 @lru_cache(1)
@@ -160,6 +167,11 @@ class Clocked(io.BytesIO):
                 f"reading the recording took more than {self.seconds:g} s; convert it to FLAC or WAV"
             )
         return super().read(size)
+
+
+def joined(pieces: list[bytes], samples: int) -> Tensor:
+    """The band of `Coder.play`'s pieces, (2, samples)."""
+    return torch.cat([decode(io.BytesIO(piece)) for piece in pieces], dim=1)[:, :samples] / PIECE_GAIN
 
 
 def encode_audio(audio: Tensor, file_format: str) -> bytes:

@@ -62,14 +62,16 @@ class LocalWorkers:
     async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
         return await self._do(self.coder.play, latents, start, stop)
 
-    async def join(self, pieces: list[bytes], samples: int) -> bytes:
-        return await self._do(self.coder.join, pieces, samples)
+    async def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        return await self._do(self.coder.join, pieces, samples, file_format)
 
     async def convert(self, stem: bytes, file_format: str) -> bytes:
         return await self._do(self.coder.convert, stem, file_format)
 
-    async def mix(self, vocals: bytes, band: bytes, balance_db: float, file_format: str) -> bytes:
-        return await self._do(self.coder.mix, vocals, band, balance_db, file_format)
+    async def mix(
+        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+    ) -> bytes:
+        return await self._do(self.coder.mix, vocals, pieces, samples, balance_db, file_format)
 
     async def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.thread, work, *arguments)

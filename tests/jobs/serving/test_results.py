@@ -1,0 +1,119 @@
+"""What the service makes."""
+
+import io
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+import pytest
+import torch
+from torch import Tensor
+
+from jobs.serving.spool import Spool
+from jobs.serving.workers import Coder
+from samuel.audio import decode
+from samuel.config import SAMPLE_RATE
+from samuel.mixing import loudness
+from tests.jobs.local_service import LocalWorkers, running
+from tests.jobs.serving.asking import ASYNC, POST, finished, order, settings_of, sound, sung
+
+
+def test_a_recording_gives_a_band_of_its_length(client: httpx.Client) -> None:
+    answer = order(client, sung(2.3), seed=7)
+    band = sound(answer)
+    assert answer.headers["content-type"] == "audio/wav"
+    assert band.shape == decode(io.BytesIO(sung(2.3))).shape
+    assert band.abs().mean() > 1e-3
+    job = client.get(answer.headers["location"]).json()
+    assert (job["state"], job["progress"], job["seeds"]) == ("succeeded", 1.0, [7])
+    assert set(job["stage_seconds"]) == {"encode", "sample", "decode"}
+    assert torch.equal(sound(order(client, sung(2.3), seed=7)), band)
+    assert not torch.allclose(sound(order(client, sung(2.3), seed=8)), band, atol=1e-2)
+
+
+def test_stems_and_mix_in_every_format(client: httpx.Client) -> None:
+    job = finished(client, order(client, sung(4.0), ASYNC).json())
+    for file_format in ("wav", "flac", "mp3", "ogg", "opus"):
+        band = sound(client.get(job["links"]["audio"][0], params={"format": file_format, "variation": 0}))
+        assert abs(band.shape[-1] - 4 * SAMPLE_RATE) < 3000
+    voice = sound(client.get(job["links"]["vocals"]))
+    assert torch.allclose(voice, decode(io.BytesIO(sung(4.0))), atol=1e-6)
+    mix = sound(client.get(job["links"]["mix"][0]))
+    assert loudness(mix) == pytest.approx(-14, abs=1)
+    assert mix.abs().max() < 1
+    loud = sound(client.get(f"{job['links']['self']}/mix", params={"balance": 20}))
+    band = sound(client.get(job["links"]["audio"][0]))
+    assert likeness(loud, band) > likeness(mix, band)
+
+
+def likeness(one: Tensor, other: Tensor) -> float:
+    return float(torch.corrcoef(torch.stack((one.flatten(), other.flatten())))[0, 1])
+
+
+def test_a_region_is_made_anew_and_the_rest_stays(client: httpx.Client) -> None:
+    job = finished(client, order(client, sung(6.0), ASYNC, variations=2).json())
+    before = sound(client.get(f"{job['links']['self']}/audio", params={"variation": 1}))
+    region = {"reference": job["id"], "reference_variation": 1, "start": 2.0, "end": 4.0, "quality": "draft"}
+    answer = client.post(POST, data=region | {"seed": 99})
+    after = sound(answer)
+    assert after.shape == before.shape
+    difference = (after - before).abs().mean(0)
+    seconds = torch.arange(len(difference)) / SAMPLE_RATE
+    assert difference[(seconds > 2.2) & (seconds < 3.8)].mean() > 1e-3
+    far = (seconds < 1.4) | (seconds > 4.6)
+    assert difference[far].mean() < 1e-2 * difference[~far].mean()
+    again = finished(client, client.get(answer.headers["location"]).json())
+    assert client.delete(job["links"]["self"]).status_code == 204  # the new one stands for itself
+    assert sound(client.get(again["links"]["vocals"])).shape == before.shape
+
+
+def test_a_region_does_not_decode_the_rest_again(checkpoint: str, tmp_path: Path) -> None:
+    class CountingWorkers(LocalWorkers):
+        played: ClassVar[list[int]] = []
+
+        async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
+            self.played.append(start)
+            return await super().play(latents, start, stop)
+
+    with running(settings_of(checkpoint), tmp_path, CountingWorkers) as service, service.client() as client:
+        job = finished(client, order(client, sung(20.0), ASYNC).json())
+        assert CountingWorkers.played == [0, 150, 300]
+        CountingWorkers.played.clear()
+        region = {"reference": job["id"], "start": 10.0, "end": 11.0, "quality": "draft", "seed": 3}
+        again = finished(client, client.post(POST, data=region, headers=ASYNC).json())
+        assert CountingWorkers.played == [150]  # frames 215 to 237
+        before, after = (pieces_of(tmp_path, one["id"]) for one in (job, again))
+        assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+        latents = Spool(tmp_path).read_latents(again["id"])["band-0"]
+        decoded = Coder(settings_of(checkpoint), "cpu").play(latents, 300, 431)
+        assert torch.allclose(decode(io.BytesIO(decoded)), decode(io.BytesIO(after[2])), atol=1e-5)
+
+
+def pieces_of(spool: Path, job: str) -> list[bytes]:
+    return [file.read_bytes() for file in sorted((spool / job).glob("band-0-*"))]
+
+
+def test_separation_takes_the_voice_out_of_a_mix(client: httpx.Client) -> None:
+    job = finished(client, order(client, sung(3.0, seed=3), ASYNC, separate="true").json())
+    if job["state"] == "failed":  # noise that is no voice at all may leave nothing
+        assert "no voice" in job["error"]["detail"]
+    else:
+        assert "separate" in job["stage_seconds"]
+        voice = sound(client.get(job["links"]["vocals"]))
+        assert not torch.allclose(voice, decode(io.BytesIO(sung(3.0, seed=3))), atol=1e-3)
+
+
+def test_events_tell_the_way_to_the_result(client: httpx.Client) -> None:
+    files = {"vocals": ("voice.flac", sung(2.0))}
+    with client.stream("POST", POST, files=files, headers={"Accept": "text/event-stream"}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in answer.iter_lines() if line]
+    names = [line.removeprefix("event: ") for line in lines[::2]]
+    assert names[0] == "queued"
+    assert names[-1] == "succeeded"
+    shares = [
+        httpx.Response(200, content=line.removeprefix("data: ")).json()["progress"] for line in lines[1::2]
+    ]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 2
+    assert client.get(answer.headers["location"]).json()["state"] == "succeeded"
