@@ -20,6 +20,7 @@ import psutil
 import tenacity
 import yaml
 
+from tests.jobs.fake_nodes import FakeNodes
 from tests.s3 import free_ports
 
 import ray.autoscaler
@@ -54,17 +55,12 @@ class Cluster:
         access = (
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         )
-        self.environment = (
-            os.environ
-            | access
-            | {
-                "PATH": f"{BIN}:{os.environ['PATH']}"
-            }  # as in the image, `python` is the one with the packages
-            | {
-                "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"
-            }  # workers of a head below `uv run pytest` are no `uv run pytest`
-            | (environment or {})
+        self.environment = os.environ | access
+        self.environment["PATH"] = f"{BIN}:{os.environ['PATH']}"  # `python` has the packages, as in the image
+        self.environment["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = (
+            "0"  # or workers would be `uv run pytest`, as this is
         )
+        self.environment |= environment or {}
 
     def __enter__(self) -> "Cluster":
         self.start()
@@ -87,6 +83,7 @@ class Cluster:
         if self.gpu_nodes:
             command += [f"--autoscaling-config={self.autoscaling()}"]
             environment |= {
+                "PYTHONPATH": str(ROOT),  # for FakeNodes, and for jobs that are the tests' own
                 "RAY_FAKE_CLUSTER": "1",
                 "RAY_enable_autoscaler_v2": "1",
                 "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
@@ -128,7 +125,8 @@ class Cluster:
             "idle_timeout_minutes": 0.1,
             "provider": {
                 "type": "external",
-                "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+                "module": f"{FakeNodes.__module__}.{FakeNodes.__name__}",
+                "folder": self.sockets.name,
                 "gcs_address": f"{ray.util.get_node_ip_address()}:{self.port}",
                 "use_node_id_as_ip": True,
                 "disable_node_updaters": True,

@@ -12,7 +12,7 @@ import pytest
 from samuel.building import PairBuilder
 from samuel.popdb import Store
 from samuel.songs import read_catalogue
-from tests.jobs.clusters import ROOT, Cluster, kill
+from tests.jobs.clusters import Cluster, kill
 from tests.jobs.songs import write_song
 from tests.jobs.test_build_popdb_drills import identity_of_defaults, pairs, songs_done
 
@@ -45,7 +45,7 @@ def undisturbed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Tab
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A head that does no work, as in cluster/aws.yaml, and two nodes with a GPU each when they are asked for."""
-    with Cluster(tmp_path, cpus=0, gpu_nodes=2, environment={"PYTHONPATH": str(ROOT)}) as running:
+    with Cluster(tmp_path, cpus=0, gpu_nodes=2) as running:
         yield running
 
 
