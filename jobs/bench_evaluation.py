@@ -31,6 +31,7 @@ def main(
 
     from jobs.connect import connect
     from jobs.listening import Records, listen
+    from jobs.pipeline import Workers
     from samuel.evaluation.efficiency import processor
     from samuel.evaluation.record import Listener
     from samuel.evaluation.samples import read_folder
@@ -39,7 +40,7 @@ def main(
     samples = list(read_folder("songs", songs).samples.values())[:count]
     with console.status("the bare loop"):
         began = time.perf_counter()
-        listener = Listener(aesthetics, threads=1)
+        listener = Listener(aesthetics, threads=1, previews=True)
         listener(samples[0].source)  # libraries compile and read their tables when first used
         ready = time.perf_counter()
         records = [listener(sample.source) for sample in samples]
@@ -50,7 +51,7 @@ def main(
         for stage in records[0].work_seconds
     }
     began_ray = time.perf_counter()
-    cluster = connect()
+    connect()
     ray_start = time.perf_counter() - began_ray
     folder = tempfile.mkdtemp()
     try:
@@ -59,8 +60,7 @@ def main(
             arrivals = [
                 time.perf_counter()
                 for _ in listen(
-                    samples, Records(folder, "bench"), cluster, aesthetics=aesthetics, device="cpu",
-                    workers=workers, max_seconds=900.0,
+                    samples, Records(folder, "bench"), Workers(workers, "cpu", 1), aesthetics=aesthetics, max_seconds=900.0
                 )
             ]  # fmt: skip
             job = time.perf_counter() - began_job

@@ -82,10 +82,12 @@ def main(
     from jobs.listening import Records, listen
     from jobs.machines import MachineHours
     from jobs.pipeline import choose_workers
+    from samuel import __version__
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
     from samuel.evaluation.anchors import ANCHORS
     from samuel.evaluation.examples import make_examples
     from samuel.evaluation.generators import check_name
+    from samuel.evaluation.musicnn import NAME
     from samuel.evaluation.record import failed
     from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
     from samuel.evaluation.samples import Folder, Sample, missing_tracks, parse_systems, read_folder
@@ -119,18 +121,13 @@ def main(
         except WeightsError as error:
             notice(str(error))
             judge = aesthetics = "none"
-        cluster = connect()
-        chosen = choose_workers(cluster, device, workers)
-        how: dict[str, Any] = {
-            "device": chosen.device,
-            "workers": chosen.count,
-            "max_seconds": 60 * max_minutes,
-        }
+        chosen = choose_workers(connect(), device, workers)
+        max_seconds = 60 * max_minutes
         timings = []
         with MachineHours(out, console):
             for name, spec in made.items():
                 folders[name], timing = produce(
-                    name, spec, out, voices.samples, texts, cluster, console, notice, **how
+                    name, spec, out, voices.samples, texts, chosen, max_seconds, console, notice
                 )
                 timings += [timing] if timing else []
             folders = {name: folders[name] for name in systems}
@@ -152,7 +149,9 @@ def main(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
             with counting("heard", len(unheard), console) as count:
-                for row in listen(list(unheard.values()), records, cluster, aesthetics=aesthetics, **how):
+                for row in listen(
+                    list(unheard.values()), records, chosen, aesthetics=aesthetics, max_seconds=max_seconds
+                ):
                     count(row["seconds"])
                     if row["error"]:
                         console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
@@ -179,11 +178,14 @@ def main(
         scores = score(heard)
         frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
         today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        facts = Facts(today, notices, frechet, vectors, timings)
+        tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, pyloudnorm"]
+        tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []
+        facts = Facts(today, notices, frechet, vectors, timings, tools)
         chosen_tracks = best_and_worst(scores, examples) if examples else []
-        shown = make_examples(chosen_tracks, folders, voices, 60 * max_minutes)
+        shown = make_examples(chosen_tracks, folders, voices, max_seconds)
+        previews = {(name, track): one for name, own in tracks.items() for track, one in own.items()}
         for file, data in {
-            "report.html": html(scores, facts, shown).encode(),
+            "report.html": html(scores, facts, shown, previews).encode(),
             "report.md": markdown(scores, facts).encode(),
             "scores.parquet": parquet_of(scores),
             "scores.csv": csv_of(scores),

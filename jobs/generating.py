@@ -1,30 +1,81 @@
 """Vocals into the tracks of a system with Ray Data, for `evaluate.py`: one actor holds one system.
 
-A track is written once, as FLAC under its name; what is there is not made again. A track that fails is told, and
-tried again by the next run.
+A track is written as FLAC under its name, and an empty file beside tells of which vocals and prompt it was made:
+what is there is not made again. A track that fails is told, and tried again by the next run.
 """
 
+import dataclasses
 import hashlib
 import io
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobs.connect import Cluster
+from rich.console import Console
+
+from jobs.counting import counting
+from jobs.pipeline import Workers
+from jobs.pool import DIED, pool
 from samuel import audio
-from samuel.evaluation.generators import PROMPT, Task, load_system
-from samuel.evaluation.record import load
-from samuel.evaluation.samples import Sample
-from samuel.storage import absolute, join, list_files, write_atomic
+from samuel.evaluation.efficiency import Timing, measure
+from samuel.evaluation.generators import PROMPT, Task, load_system, weights_of
+from samuel.evaluation.record import load, said
+from samuel.evaluation.samples import Folder, Sample, folder_version, read_folder
+from samuel.storage import absolute, delete, join, list_files, write_atomic
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+
+MADE = ".made"
+"""In a system's folder: the keys (`made_of`) of the tracks that are there."""
 
 
-def folder_of(out: str, name: str, system: str, prompts: dict[str, str]) -> str:
-    """Where a system's tracks are kept: another system or other prompts under the same name go elsewhere."""
-    digest = hashlib.sha256(repr((system, sorted(prompts.items()))).encode()).hexdigest()[:8]
-    return f"{absolute(out)}/samples/{name}-{digest}"
+def produce(
+    name: str,
+    system: str,
+    out: str,
+    vocals: dict[str, Sample],
+    prompts: dict[str, str],
+    workers: Workers,
+    max_seconds: float,
+    console: Console,
+    notice: Callable[[str], None],
+) -> tuple[Folder, Timing | None]:
+    """A system's tracks, and what it needs for 47.55 s; what goes wrong is told by `notice` and stops nothing."""
+    place = folder_of(out, name, system)
+    missing = unmade(place, vocals, prompts)
+    try:
+        with counting(f"{name} makes", len(missing), console) as count:
+            for row in generate(system, place, missing, workers, max_seconds):
+                count()
+                if row["error"]:
+                    notice(f"{name} made nothing of {row['track']}: {row['error']}")
+    except ValueError as error:
+        notice(f"{name} makes nothing: {error}")
+    there = {file.name for file in list_files(place).files}
+    tracks = {track: one for track, one in vocals.items() if f"{track}.flac" in there}
+    if not tracks:
+        return Folder({}), None
+    samples = read_folder(name, place).samples
+    folder = Folder({track: samples[track] for track in tracks})
+    try:
+        with console.status(f"timing {name}"):
+            first = next(iter(tracks.values())).source
+            timing = time_system(system, first, workers.device, max_seconds)
+    except ValueError as error:
+        notice(str(error))
+        return folder, None
+    word = system.partition("@")[0]
+    return folder, dataclasses.replace(timing, system=name if name == word else f"{name} ({word})")
+
+
+def folder_of(out: str, name: str, system: str) -> str:
+    """Where a system's tracks are kept: another system or other weights under the same name go elsewhere."""
+    made_by = (system, folder_version(weights_of(system)))
+    return f"{absolute(out)}/samples/{name}-{hashlib.sha256(repr(made_by).encode()).hexdigest()[:8]}"
+
+
+def made_of(vocals: Sample, prompt: str) -> str:
+    """A name for all that decides a track of a given system."""
+    return hashlib.sha256(f"{vocals.key}\n{prompt}".encode()).hexdigest()[:24]
 
 
 class Generate:
@@ -46,63 +97,48 @@ class Generate:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.stop:
             return row | {"stop": self.stop, "error": ""}
+        path = join(self.folder, f"{row['track']}.flac")
         try:
             task = Task(load(row["source"], self.max_seconds), row["prompt"])
             encoded = io.BytesIO()
             audio.write(encoded, self.system.generate(task), "flac")
-            write_atomic(join(self.folder, f"{row['track']}.flac"), encoded.getvalue())
+            write_atomic(path, encoded.getvalue())
+            write_atomic(join(self.folder, f"{MADE}/{row['made_of']}"), b"")
         except Exception as error:  # one bad track never stops a run
-            return row | {"stop": "", "error": f"{type(error).__name__}: {error}"}
+            delete(path)  # of earlier vocals
+            return row | {"stop": "", "error": said(error)}
         return row | {"stop": "", "error": ""}
 
 
+def unmade(folder: str, vocals: dict[str, Sample], prompts: dict[str, str]) -> list[dict[str, str]]:
+    """What `folder` lacks: rows for `generate`."""
+    present = {file.name for file in list_files(f"{folder}/{MADE}").files}
+    rows = []
+    for track, sample in vocals.items():
+        prompt = prompts.get(track, PROMPT)
+        if (key := made_of(sample, prompt)) not in present:
+            rows.append({"track": track, "source": sample.source, "prompt": prompt, "made_of": key})
+    return rows
+
+
 def generate(
-    system: str,
-    folder: str,
-    vocals: dict[str, Sample],
-    prompts: dict[str, str],
-    cluster: Cluster,
-    *,
-    device: str,
-    workers: int | None,
-    max_seconds: float,
+    system: str, folder: str, rows: list[dict[str, str]], workers: Workers, max_seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Make the tracks that `folder` lacks; yields a row for each. Raises ValueError where the system cannot be had."""
-    present = {file.name.removesuffix(".flac") for file in list_files(folder).files}
-    rows = [
-        {"track": track, "source": sample.source, "prompt": prompts.get(track, PROMPT)}
-        for track, sample in vocals.items()
-        if track not in present
-    ]
-    if not rows:
-        return
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.target_max_block_size = None
-    context.execution_no_progress_timeout_s = -1
-    on_gpu = device == "cuda"
-    most = min(len(rows), workers or (cluster.gpus if on_gpu else max(1, cluster.cpus)))
-    with warnings.catch_warnings():  # Ray announces how 2.64 renames an argument; it is pinned
-        warnings.simplefilter("ignore", DeprecationWarning)
-        made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            Generate,  # type: ignore[arg-type]  # Ray makes an actor of a class that is called
-            fn_constructor_args=(system, device, folder, max_seconds, None if on_gpu else 1),
-            compute=ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=2),
-            num_cpus=0 if on_gpu else 1,
-            num_gpus=1 if on_gpu else 0,
-            max_task_retries=2,
-        )
-    for row in made.iter_rows():
+    """Make the tracks that `unmade` names; yields a row for each. Raises ValueError where the system cannot be had."""
+    pending = {row["track"]: row for row in rows}
+    for row in pool(rows, Generate, (system, workers.device, folder, max_seconds, workers.threads), workers):
         if row["stop"]:
             raise ValueError(row["stop"])
+        pending.pop(row["track"])
         yield row
+    for lost in pending.values():
+        yield lost | {"error": DIED}
 
 
-def time_system(system: str, vocals: str, device: str, max_seconds: float) -> Any:
-    """The `Timing` of a system on a machine of the cluster that has the device. Raises ValueError."""
-    from samuel.evaluation.efficiency import measure
+def time_system(system: str, vocals: str, device: str, max_seconds: float) -> Timing:
+    """What a system needs on a machine of the cluster that has the device. Raises ValueError."""
 
-    def task() -> Any:
+    def task() -> Timing:
         return measure(system, load(vocals, max_seconds), device, None if device == "cuda" else 1)
 
     remote = ray.remote(num_cpus=1, num_gpus=1 if device == "cuda" else 0, max_retries=0)(task)

@@ -1,23 +1,18 @@
 """Files into records with Ray Data: what `evaluate.py` runs, without its command line.
 
-One file is one row, one block and one task. An actor holds the judges, hears a file and writes its record to
+An actor holds the judges, hears a file and writes its record to
 `records/` under the report's folder: what is there is not heard again.
 """
 
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from jobs.connect import Cluster
+from jobs.pipeline import Workers
+from jobs.pool import DIED, pool
 from samuel.evaluation.record import FORMAT, Listener, Record
 from samuel.evaluation.samples import Sample
 from samuel.storage import absolute, find_prefixed, join, read_bytes, write_atomic
-
-import ray
-from ray.data import ActorPoolStrategy, DataContext
-
-DIED = "its worker process ended without a word: out of memory, or a crash"
 
 
 class Records:
@@ -60,41 +55,16 @@ class Hear:
 
 
 def listen(
-    samples: list[Sample],
-    records: Records,
-    cluster: Cluster,
-    *,
-    aesthetics: str,
-    device: str,
-    workers: int | None,
-    max_seconds: float,
+    samples: list[Sample], records: Records, workers: Workers, *, aesthetics: str, max_seconds: float
 ) -> Iterator[dict[str, Any]]:
     """Hear `samples` and write their records; yields a row for each as it is done. Raises ValueError to stop.
 
     A file whose worker dies again and again gets a row, but no record: another run tries it again.
     """
     pending = {sample.key: sample for sample in samples}
-    if not pending:
-        return
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1
-    context.target_max_block_size = None
-    context.execution_no_progress_timeout_s = -1
-    most = min(len(pending), workers or (cluster.gpus if device == "cuda" else max(1, cluster.cpus)))
     rows = [{"key": key, "source": sample.source} for key, sample in pending.items()]
-    make_listener = partial(Listener, aesthetics, device, None if device == "cuda" else 1)
-    with warnings.catch_warnings():  # Ray announces how 2.64 renames an argument; it is pinned
-        warnings.simplefilter("ignore", DeprecationWarning)
-        heard = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            Hear,  # type: ignore[arg-type]  # Ray makes an actor of a class that is called
-            fn_constructor_args=(records, make_listener, max_seconds),
-            compute=ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=2),
-            num_cpus=0 if device == "cuda" else 1,
-            num_gpus=1 if device == "cuda" else 0,
-            max_task_retries=2,
-        )
-    for row in heard.iter_rows():
+    make_listener = partial(Listener, aesthetics, workers.device, workers.threads, previews=True)
+    for row in pool(rows, Hear, (records, make_listener, max_seconds), workers):
         if row["stop"]:
             raise ValueError(row["stop"])
         pending.pop(row["key"])

@@ -34,6 +34,8 @@ class Timing:
     audio_seconds: float
     peak_gb: float
     hardware: str
+    conditioning: str = ""
+    """What the system hears: vocals, text."""
 
     @property
     def real_time(self) -> float:
@@ -76,8 +78,9 @@ def measure_here(name: str, vocals: Float[Tensor, "2 samples"], device: str) -> 
     else:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    audio_seconds = vocals.shape[1] / SAMPLE_RATE
     return Timing(
-        name, system.parameters, seconds, vocals.shape[1] / SAMPLE_RATE, peak / 1e9, hardware(device)
+        name, system.parameters, seconds, audio_seconds, peak / 1e9, hardware(device), system.conditioning
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import librosa
 import numpy as np
+import soundfile
 from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
@@ -15,8 +16,13 @@ from samuel import audio
 from samuel.config import SAMPLE_RATE
 
 EXCERPT_SECONDS = 10.0
+EXCERPT_KBPS = 128
+PREVIEW_SECONDS = 6.0
+PREVIEW_RATE, PREVIEW_KBPS = 24_000, 32
 PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#97bbf5", "#9c6b4e")
-GREY = "#9498a0"
+GREY, AMBER = "#9498a0", "#b98a2e"
+INK = "#7b7f8a"
+"""Of a plot's words: reads on a light page and on a dark one."""
 COLUMNS = 4
 
 
@@ -26,16 +32,35 @@ def excerpt(track: Float[Tensor, "2 samples"], start: float) -> Float[Tensor, "2
     return track[:, first : first + round(EXCERPT_SECONDS * SAMPLE_RATE)]
 
 
+def preview(track: Float[Tensor, "2 samples"]) -> tuple[bytes, bytes]:
+    """Six seconds from the middle of a track, small: an MP3 in mono (24 kB), and a WebP of its spectrogram (4 kB)."""
+    wanted = round(PREVIEW_SECONDS * SAMPLE_RATE)
+    first = max(0, (track.shape[1] - wanted) // 2)
+    part = track[:, first : first + wanted]
+    mono = audio.resample(part.mean(dim=0, keepdim=True), SAMPLE_RATE, PREVIEW_RATE)
+    return mp3(mono, PREVIEW_RATE, PREVIEW_KBPS), webp(mel_picture(part), quality=60)
+
+
 def sound(part: Float[Tensor, "2 samples"]) -> str:
-    """An MP3, which every browser plays."""
+    """An MP3, which every browser plays, as a URI."""
+    return uri(mp3(part, SAMPLE_RATE, EXCERPT_KBPS), "audio/mpeg")
+
+
+def mp3(part: Float[Tensor, "channel samples"], rate: int, kbps: int) -> bytes:
+    """At a constant bit rate, clipped to [-1, 1]."""
+    least, most = (32, 320) if rate >= 32_000 else (8, 160)
+    samples = part.clamp(-1, 1).T.contiguous().numpy()
     encoded = io.BytesIO()
-    audio.write(encoded, part, "mp3")
-    return _uri(encoded.getvalue(), "audio/mpeg")
+    level = (most - kbps) / (most - least)
+    form: dict[str, Any] = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": level}
+    with soundfile.SoundFile(encoded, "w", rate, len(part), "MPEG_LAYER_III", **form) as file:
+        file.write(samples)
+    return encoded.getvalue()
 
 
 def spectrogram(part: Float[Tensor, "2 samples"]) -> str:
-    """The mel spectrogram of a part."""
-    return _png(mel_picture(part))
+    """The mel spectrogram of a part, as a URI."""
+    return uri(webp(mel_picture(part), quality=80), "image/webp")
 
 
 def mel_picture(part: Float[Tensor, "2 samples"]) -> Float[Array, "band frame 4"]:
@@ -62,18 +87,21 @@ def strips(groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " _
     for axis, (label, rows) in zip(axes.ravel(), groups, strict=False):
         systems = 0
         for place, (_, kind, values) in enumerate(rows):
-            colour = PALETTE[systems % len(PALETTE)] if kind == "system" else GREY
+            colour = AMBER if kind == "published" else GREY
+            colour = PALETTE[systems % len(PALETTE)] if kind == "system" else colour
             systems += kind == "system"
             known = values[~np.isnan(values)]
             spread = 0.4 * (np.random.default_rng(place).random(len(known)) - 0.5)
-            axis.scatter(known, place + spread, s=10, color=colour, alpha=0.5, linewidths=0)
+            if kind != "published":
+                axis.scatter(known, place + spread, s=10, color=colour, alpha=0.5, linewidths=0)
             if len(known):
                 axis.plot([known.mean()] * 2, [place - 0.38, place + 0.38], color=colour, linewidth=2.2)
-        axis.set_title(label, fontsize=9, loc="left")
+        axis.set_title(label, fontsize=9, loc="left", color=INK)
         axis.set_yticks(range(len(names)), names, fontsize=8)
-        axis.tick_params(axis="x", labelsize=7)
-        axis.tick_params(axis="y", length=0)
-        axis.grid(axis="x", color="#e4e4e8", linewidth=0.6)
+        axis.tick_params(axis="x", labelsize=7, color=INK, labelcolor=INK)
+        axis.tick_params(axis="y", length=0, labelcolor=INK)
+        axis.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
+        axis.spines[:].set_color(INK)
         axis.set_axisbelow(True)
         axis.spines[["top", "right", "left"]].set_visible(False)
     axes[0][0].invert_yaxis()
@@ -82,17 +110,17 @@ def strips(groups: Sequence[tuple[str, Sequence[tuple[str, str, Float[Array, " _
 
 def _saved(figure: Any) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return _uri(buffer.getvalue(), "image/png")
+    figure.savefig(buffer, format="webp", dpi=180, transparent=True, pil_kwargs={"lossless": True})
+    return uri(buffer.getvalue(), "image/webp")
 
 
-def _png(pixels: Array) -> str:
+def webp(pixels: Float[Array, "row column 4"], quality: int) -> bytes:
     from matplotlib.image import imsave
 
     buffer = io.BytesIO()
-    imsave(buffer, pixels, format="png")
-    return _uri(buffer.getvalue(), "image/png")
+    imsave(buffer, pixels, format="webp", pil_kwargs={"quality": quality})
+    return buffer.getvalue()
 
 
-def _uri(data: bytes, kind: str) -> str:
+def uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -23,6 +23,7 @@ from torch import Tensor
 from samuel.audio import resample
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.aesthetics import WeightsError
+from samuel.generation import PRETRAINED, Generator, Recipe
 
 PROMPT = "pop song, instrumental accompaniment with drums, bass, guitar and keyboards, no vocals"
 """For tracks without a prompt of their own."""
@@ -49,6 +50,8 @@ class System(Protocol):
 
     parameters: int
     """Of all networks that run, codec and text encoder included."""
+    conditioning: str
+    """What it hears: vocals, text."""
 
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
         """An accompaniment as long as the vocals, float32 stereo at 44.1 kHz in [-1, 1]."""
@@ -58,22 +61,21 @@ class System(Protocol):
 class Samuel:
     """This package's own generator, at its standard quality."""
 
-    def __init__(self, weights: str, device: str) -> None:
-        from samuel.generation import PRETRAINED, Generator
+    conditioning = "vocals"
 
-        self.generator = Generator.load(weights or PRETRAINED, device=device)
+    def __init__(self, weights: str, device: str) -> None:
+        self.generator = Generator.load(weights, device=device)
         modules = [self.generator.trained.model, self.generator.codec.encoder, self.generator.codec.decoder]
         self.parameters = count_parameters(modules)
 
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
-        from samuel.generation import Recipe
-
         return self.generator.accompany(task.vocals, Recipe(seed=task.seed))
 
 
 class MusicGen:
     """From a prompt; music of more than 30 s goes on from the last 10 s of what there is."""
 
+    conditioning = "text"
     kind = "MusicgenForConditionalGeneration"
     """Of the library's classes, the one whose weights these are."""
 
@@ -121,6 +123,7 @@ class MusicGen:
 class MusicGenMelody(MusicGen):
     """From a prompt and the chroma of the vocals, in turns of 30 s that are cross-faded: it takes no context."""
 
+    conditioning = "vocals, text"
     kind = "MusicgenMelodyForConditionalGeneration"
 
     @torch.inference_mode()
@@ -150,6 +153,8 @@ class MusicGenMelody(MusicGen):
 class StableAudioOpen:
     """From a prompt, 47 s at the most."""
 
+    conditioning = "text"
+
     def __init__(self, weights: str, device: str) -> None:
         from diffusers import StableAudioPipeline
 
@@ -171,7 +176,7 @@ class StableAudioOpen:
 
 
 SYSTEMS: dict[str, tuple[Callable[[str, str], System], str]] = {
-    "samuel": (Samuel, ""),
+    "samuel": (Samuel, str(PRETRAINED)),
     "musicgen-small": (MusicGen, "facebook/musicgen-small"),
     "musicgen-medium": (MusicGen, "facebook/musicgen-medium"),
     "musicgen-large": (MusicGen, "facebook/musicgen-large"),
@@ -186,13 +191,18 @@ def check_name(name: str) -> None:
         raise ValueError(f"expected a system among {', '.join(SYSTEMS)}, or SYSTEM@WEIGHTS; got {name!r}")
 
 
+def weights_of(name: str) -> str:
+    """Where a system's weights are: a folder, or a name on the hub."""
+    word, _, weights = name.partition("@")
+    return weights or SYSTEMS[word][1]
+
+
 def load_system(name: str, device: str = "cpu") -> System:
     """Load a system by its name (`SYSTEM` or `SYSTEM@WEIGHTS`). Raises ValueError and WeightsError."""
     check_name(name)
-    word, _, weights = name.partition("@")
-    make, default = SYSTEMS[word]
+    word, weights = name.partition("@")[0], weights_of(name)
     try:
-        return make(weights or default, device)
+        return SYSTEMS[word][0](weights, device)
     except ImportError as error:
         raise WeightsError(
             f"{word} needs a package that is not installed: {error}; uv sync --group baselines"
@@ -200,7 +210,7 @@ def load_system(name: str, device: str = "cpu") -> System:
     except OSError as error:  # the hub's clients say so for whatever cannot be had
         first_line = next(iter(str(error).splitlines()), "")
         raise WeightsError(
-            f"the weights of {word} cannot be had from {weights or default}: {first_line} Expected the hub to be "
+            f"the weights of {word} cannot be had from {weights}: {first_line} Expected the hub to be "
             f"reachable (HF_TOKEN for gated weights) or a local folder in its layout, as {word}@FOLDER"
         ) from error
 

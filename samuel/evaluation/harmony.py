@@ -23,6 +23,9 @@ PROFILES = {
     "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 }
+KEYS = tuple(f"{pitch} {mode}" for mode in PROFILES for pitch in PITCHES)
+RATINGS = np.array([np.roll(profile, root) for profile in PROFILES.values() for root in range(len(PITCHES))])
+"""The profile of each of `KEYS`, by pitch class."""
 
 
 def chord_fit(chroma: Float[Array, "12 frame"], chords: Sequence[Chord]) -> float:
@@ -69,15 +72,11 @@ def triad(pitch_classes: Float[Array, "12"]) -> str:
 
 
 def key_of(chroma: Float[Array, "12 frame"]) -> str:
-    """The key whose profile fits the mean chroma best (Krumhansl & Schmuckler); "X" where nothing sounds."""
-    if not chroma.any():
+    """The key whose profile fits the mean chroma best (Krumhansl & Schmuckler); "X" where no pitch is above another."""
+    mean = chroma.mean(axis=1) if chroma.size else np.zeros(12)
+    if np.ptp(mean) == 0:
         return "X"
-    fits = {
-        f"{pitch} {mode}": correlation(chroma.mean(axis=1), np.roll(profile, root))
-        for mode, profile in PROFILES.items()
-        for root, pitch in enumerate(PITCHES)
-    }
-    return max(fits, key=fits.__getitem__)
+    return KEYS[int(np.corrcoef(mean, RATINGS)[0, 1:].argmax())]
 
 
 def key_score(key: str, other: str) -> float:

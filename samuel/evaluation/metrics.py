@@ -42,7 +42,7 @@ AESTHETICS = Group(
 )
 VOCALS = Group(
     "vocals",
-    "With the singer",
+    "Agreement with the vocals",
     "Agreement of each track with the vocals of its own song. The shuffled rows are the same tracks beside other "
     "songs' vocals: only what is above them is owed to the singer.",
     (
@@ -87,7 +87,7 @@ VOCALS = Group(
 )
 TRUTH = Group(
     "truth",
-    "Against the true accompaniment",
+    "Agreement with the true accompaniment",
     "Agreement of each track with the song's real accompaniment, which is one right answer among many.",
     (
         Metric(

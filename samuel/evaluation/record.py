@@ -1,6 +1,7 @@
 """What is known of one file once it has been heard: its record, small enough to keep for all that were ever heard.
 
-`Listener` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio.
+`Listener` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio, and
+30 kB for a preview.
 """
 
 import io
@@ -18,6 +19,7 @@ from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.aesthetics import AXES, Aesthetics
 from samuel.evaluation.anchors import ANCHORS
+from samuel.evaluation.figures import preview
 from samuel.evaluation.health import health
 from samuel.evaluation.hearing import Hearing, hear
 from samuel.evaluation.musicnn import DIMENSIONS, Musicnn
@@ -25,6 +27,7 @@ from samuel.storage import is_s3, read_bytes
 
 FORMAT = 1
 """Raise it when a figure is computed in another way: records of another format are made anew."""
+PREVIEW = ("sound", "picture")
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,24 @@ class Record:
     error: str = ""
     work_seconds: dict[str, float] = field(default_factory=dict)
     """How long each stage took."""
+    sound: bytes = b""
+    """A preview, as `figures.preview` makes it: an MP3 ..."""
+    picture: bytes = b""
+    """... and a WebP. Empty where none was asked for."""
 
     def to_bytes(self) -> bytes:
         about = {key: getattr(self, key) for key in ("seconds", "figures", "error", "work_seconds")}
+        texts = {"about": json.dumps(about).encode(), **{name: getattr(self, name) for name in PREVIEW}}
+        arrays = {name: np.frombuffer(text, dtype=np.uint8) for name, text in texts.items()}
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
-            embedding=self.embedding,
-            **self.hearing.arrays(),  # type: ignore[arg-type]
-        )
+        np.savez_compressed(buffer, embedding=self.embedding, **arrays, **self.hearing.arrays())  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Record":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
+            about |= {name: arrays[name].tobytes() for name in PREVIEW if name in arrays}
             return cls(hearing=Hearing.from_arrays(arrays), embedding=arrays["embedding"], **about)
 
 
@@ -65,9 +70,17 @@ class Listener:
     Raises WeightsError.
     """
 
-    def __init__(self, aesthetics: str = "none", device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        aesthetics: str = "none",
+        device: str = "cpu",
+        threads: int | None = None,
+        *,
+        previews: bool = False,
+    ) -> None:
         if threads:
             torch.set_num_threads(threads)
+        self.previews = previews
         self.musicnn = Musicnn(device)
         self.aesthetics = None if aesthetics == "none" else Aesthetics(aesthetics)
 
@@ -77,7 +90,7 @@ class Listener:
         try:
             audio = load(source, max_seconds)
         except Exception as error:  # one bad file never stops a run; it becomes a row with its reason
-            return failed(f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+            return failed(said(error))
         return self.listen(audio, time.perf_counter() - began)
 
     def listen(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> Record:
@@ -98,7 +111,9 @@ class Listener:
         lap("embed")
         rated = self.aesthetics(audio) if self.aesthetics else dict.fromkeys(AXES, float("nan"))
         lap("aesthetics")
-        return Record(audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, work_seconds=times)
+        shown = preview(audio) if self.previews else (b"", b"")
+        lap("preview")
+        return Record(audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, "", times, *shown)
 
 
 def failed(error: str) -> Record:
@@ -106,6 +121,11 @@ def failed(error: str) -> Record:
     nothing = np.zeros(0, dtype=np.float32)
     hearing = Hearing(nothing, nothing, nothing, np.zeros((12, 0), dtype=np.float32), nothing)
     return Record(0.0, {}, hearing, np.zeros((0, DIMENSIONS), dtype=np.float32), error or "unknown error")
+
+
+def said(error: Exception) -> str:
+    """What went wrong; with the error's kind, where its text was not written for users."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def load(source: str, max_seconds: float) -> Float[Tensor, "2 samples"]:

@@ -1,9 +1,10 @@
 """Scores into what people read: one self-contained HTML file, and the same tables in Markdown."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,15 @@ from samuel.evaluation import figures, paper
 from samuel.evaluation.efficiency import Timing
 from samuel.evaluation.metrics import AESTHETICS, GROUPS, Group, Metric
 from samuel.evaluation.musicnn import NAME, PATCH_SECONDS
+from samuel.evaluation.record import Record
 from samuel.evaluation.scores import values
 from samuel.evaluation.statistics import CONFIDENCE, FEW, Estimate, estimate, paired_difference
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 TRUTH_NAME = "truth"
 """A system of this name is what the others are compared with, and competes with none."""
-MOST_ROWS = 500
-"""Of the table of tracks: a browser sorts so many in no time. All are in scores.csv."""
+MOST_ROWS = 300
+"""Of the table of tracks, with a preview of some 40 kB each: the best and the worst tracks. All are in scores.csv."""
 RANKED_BY = ("CE", "truth_chroma", "vocals_chroma")
 """The first of these that is known decides which tracks are the best and the worst."""
 
@@ -54,6 +56,8 @@ class Facts:
     frechet: dict[str, float] = field(default_factory=dict)
     frechet_vectors: int = 0
     timings: Sequence[Timing] = ()
+    tools: Sequence[str] = ()
+    """What judged: packages, weights."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,18 @@ def tables(scores: pa.Table) -> list[tuple[Group, list[Row]]]:
 
 
 def differences(scores: pa.Table) -> tuple[str, list[str], list[tuple[Metric, list[Cell]]]]:
-    """Each other system minus the first, on the tracks that both have: the first, the others, a row a metric."""
+    """Each other system minus the first, on the tracks that both have: the first, the others, a row a metric.
+
+    `best` marks a difference whose interval is on one side of 0.
+    """
     first, *others = [name for name, kind in systems_of(scores) if kind == "system"]
     tracks = sorted(set(scores["track"].to_pylist()))
     rows = []
     for metric in (metric for group in GROUPS for metric in group.metrics if known(scores, metric)):
         base = values(scores, first, metric.column, tracks)
         pairs = [paired_difference(values(scores, name, metric.column, tracks), base) for name in others]
-        rows.append((metric, [cell(pair, metric, sign="+") for pair in pairs]))
+        cells = [replace(cell(pair, metric, sign="+"), best=pair.low * pair.high > 0) for pair in pairs]
+        rows.append((metric, cells))
     return first, others, rows
 
 
@@ -120,25 +128,31 @@ def cell(one: Estimate, metric: Metric, sign: str = "") -> Cell:
     return Cell(form.format(one.mean), interval)
 
 
-def best_and_worst(scores: pa.Table, count: int) -> list[tuple[str, str]]:
-    """(track, why) of the first system's best and worst tracks, `count` of each, by the first known of `RANKED_BY`."""
+def ranking(scores: pa.Table) -> tuple[str, Metric | None, list[tuple[str, float]]]:
+    """A system, the first known of `RANKED_BY`, and the system's tracks with their figure, the best first.
+
+    The system is the first that is not the truth, whose tracks are neither good nor bad.
+    """
     names = [name for name, kind in systems_of(scores) if kind == "system"]
-    names.sort(key=lambda name: name == TRUTH_NAME)  # its tracks are neither good nor bad
-    metric = next(
-        (
-            m
-            for column in RANKED_BY
-            for g in GROUPS
-            for m in g.metrics
-            if m.column == column and known(scores, m)
-        ),
-        None,
-    )
+    names.sort(key=lambda name: name == TRUTH_NAME)
+    metrics = {m.column: m for group in GROUPS for m in group.metrics if known(scores, m)}
+    metric = next((metrics[column] for column in RANKED_BY if column in metrics), None)
     if not names or metric is None:
-        return []
+        return "", None, []
     own = scores.filter(pc.and_(pc.equal(scores["system"], names[0]), pc.is_finite(scores[metric.column])))
-    ranked = own.sort_by([(metric.column, "descending")])
-    pairs = list(zip(ranked["track"].to_pylist(), ranked[metric.column].to_pylist(), strict=True))
+    ranked = own.sort_by([(metric.column, "descending"), ("track", "ascending")])
+    return (
+        names[0],
+        metric,
+        list(zip(ranked["track"].to_pylist(), ranked[metric.column].to_pylist(), strict=True)),
+    )
+
+
+def best_and_worst(scores: pa.Table, count: int) -> list[tuple[str, str]]:
+    """(track, why) of the `count` best and the `count` worst tracks of the `ranking`."""
+    name, metric, pairs = ranking(scores)
+    if metric is None:
+        return []
     count = min(count, len(pairs) // 2)
     shown = (
         [(*pair, "among the best") for pair in pairs[:count]]
@@ -147,18 +161,45 @@ def best_and_worst(scores: pa.Table, count: int) -> list[tuple[str, str]]:
         else [(*pair, "") for pair in pairs]
     )
     return [
-        (track, f"{why} of {names[0]}: {metric.label} {value:.{metric.digits}f}")
+        (track, f"{why} of {name}: {metric.column.replace('_', ' ')} {value:.{metric.digits}f}")
         for track, value, why in shown
     ]
 
 
+def rows_of(scores: pa.Table) -> list[dict[str, Any]]:
+    """The systems' rows, track by track: in the order of the `ranking`, then what it lacks."""
+    by_track: dict[str, list[dict[str, Any]]] = {track: [] for track, _ in ranking(scores)[2]}
+    for row in scores.filter(pc.equal(scores["kind"], "system")).to_pylist():
+        by_track.setdefault(row["track"], []).append(row)
+    return [row for rows in by_track.values() for row in rows]
+
+
+def overview(scores: pa.Table) -> list[tuple[str, int, int, float]]:
+    """Each system's name, files, files that could not be heard, and minutes of audio."""
+    counts: dict[str, tuple[int, int, float]] = {}
+    for row in scores.filter(pc.equal(scores["kind"], "system")).to_pylist():
+        files, bad, minutes = counts.get(row["system"], (0, 0, 0.0))
+        counts[row["system"]] = files + 1, bad + bool(row["error"]), minutes + row["seconds"] / 60
+    return [(name, *count) for name, count in counts.items()]
+
+
 def plot(scores: pa.Table, group: Group) -> str:
-    """The distribution over tracks of each metric of a group that is known."""
-    names = systems_of(scores)
+    """The distribution over tracks of each metric of a group that is known, and the paper's means."""
+    columns = [metric.column for metric in group.metrics]
+    lines = [
+        (name, kind, [values(scores, name, one) for one in columns]) for name, kind in systems_of(scores)
+    ]
+    lines = [line for line in lines if not all(np.isnan(one).all() for one in line[2])]
+    if group.name == AESTHETICS.name:
+        systems = sum(kind == "system" for _, kind, _ in lines)
+        lines[systems:systems] = [
+            (f"{q.system} (the paper's)", "published", [np.array([getattr(q, one)]) for one in columns])
+            for q in paper.TABLE_I
+        ]
     return figures.strips(
         [
-            (m.label, [(name, kind, values(scores, name, m.column)) for name, kind in names])
-            for m in group.metrics
+            (metric.label, [(name, kind, found[place]) for name, kind, found in lines])
+            for place, metric in enumerate(group.metrics)
         ]
     )
 
@@ -166,16 +207,21 @@ def plot(scores: pa.Table, group: Group) -> str:
 def markdown(scores: pa.Table, facts: Facts) -> str:
     """The report's tables, for a README or a pull request."""
     lines = [f"# Evaluation, {facts.made}", ""]
-    lines += [f"- {notice}" for notice in facts.notices] + [""]
-    for group, rows in tables(scores):
+    lines += [f"- {notice}" for notice in (*warnings_of(scores), *facts.notices)] + [""]
+    found = tables(scores)
+    if AESTHETICS.name not in [group.name for group, _ in found]:
+        found.insert(0, (AESTHETICS, []))
+    for group, rows in found:
         lines += [f"## {group.title}", "", group.note, ""]
-        lines += _markdown_table([m.label for m in group.metrics], rows)
-        if group is AESTHETICS:
+        lines += ["| | n | " + " | ".join(m.label for m in group.metrics) + " |"]
+        lines += ["|---" * (len(group.metrics) + 2) + "|"]
+        lines += [_markdown_row(row) for row in rows if row.kind == "system"]
+        if group.name == AESTHETICS.name:
             lines += [
-                f"| {q.system} (the paper's) | {paper.TRACKS} | {q.PQ} | {q.PC} | {q.CE} | {q.CU} |"
+                f"| {q.system} (the paper's) | {paper.TRACKS} | {q.PQ:.2f} | {q.PC:.2f} | {q.CE:.2f} | {q.CU:.2f} |"
                 for q in paper.TABLE_I
             ]
-        lines.append("")
+        lines += [*(_markdown_row(row) for row in rows if row.kind != "system"), ""]
     if facts.frechet:
         lines += [
             f"## Fréchet distance ({NAME}, {facts.frechet_vectors} vectors a side)",
@@ -184,37 +230,42 @@ def markdown(scores: pa.Table, facts: Facts) -> str:
             "|---|---|",
         ]
         lines += [f"| {name} | {distance:.1f} |" for name, distance in facts.frechet.items()] + [""]
-    if facts.timings:
-        lines += [
-            "## Efficiency (Table II)",
-            "",
-            "| | parameters | seconds | audio | x real time | peak memory | on |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {t.system} | {t.parameters / 1e6:.1f} M | {t.seconds:.1f} | {t.audio_seconds:.2f} s | {t.real_time:.2f} | {t.peak_gb:.1f} GB | {t.hardware} |"
-            for t in facts.timings
-        ]
-        lines += [
-            f"| {s.system} (the paper's) | {s.parameters / 1e6:.0f} M | {s.seconds} | {paper.SECONDS} s | | | unnamed |"
-            for s in paper.TABLE_II
-        ]
+    lines += [
+        "## Efficiency (Table II)",
+        "",
+        "| | hears | parameters | seconds | audio | x real time | peak memory | on |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {t.system} | {t.conditioning} | {t.parameters / 1e6:.1f} M | {t.seconds:.1f} | {t.audio_seconds:.2f} s | {t.real_time:.2f} | {t.peak_gb:.1f} GB | {t.hardware} |"
+        for t in facts.timings
+    ]
+    lines += [
+        f"| {s.system} (the paper's) | {s.conditioning} | {s.parameters / 1e6:.0f} M | {s.time} | {paper.SECONDS} s | {s.real_time} | | unnamed |"
+        for s in paper.TABLE_II
+    ]
     return "\n".join(lines) + "\n"
 
 
-def html(scores: pa.Table, facts: Facts, examples: Sequence[Example] = ()) -> str:
-    """The whole report as one page without outside files."""
+def html(
+    scores: pa.Table,
+    facts: Facts,
+    examples: Sequence[Example] = (),
+    previews: Mapping[tuple[str, str], Record] | None = None,
+) -> str:
+    """The whole report as one page without outside files. `previews`: records by (system, track)."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    shown = [metric for group in GROUPS for metric in group.metrics if known(scores, metric)]
-    own = scores.filter(pc.is_in(scores["kind"], pa.array(["system"])))
+    rows = rows_of(scores)
+    shown = rows if len(rows) <= MOST_ROWS else rows[: MOST_ROWS // 2] + rows[-MOST_ROWS // 2 :]
+    groups = [(group, [m for m in group.metrics if known(scores, m)]) for group in GROUPS]
     return environment.from_string(TEMPLATE.read_text()).render(
         facts=facts,
-        few=[(name, n) for name, n in _counts(scores) if n < FEW],
-        least=FEW,
+        overview=overview(scores),
+        warnings=warnings_of(scores),
         confidence=round(100 * CONFIDENCE),
         paper=paper,
         tables=[(group, rows, plot(scores, group)) for group, rows in tables(scores)],
@@ -223,11 +274,19 @@ def html(scores: pa.Table, facts: Facts, examples: Sequence[Example] = ()) -> st
         differences=differences(scores),
         embedding=f"{NAME}, a vector for each {PATCH_SECONDS:.1f} s",
         examples=examples,
-        metrics=shown,
-        rows=own.slice(0, MOST_ROWS).to_pylist(),
-        row_count=len(own),
-        errors=own.filter(pc.not_equal(own["error"], "")).to_pylist(),
+        groups=[(group, metrics) for group, metrics in groups if metrics],
+        rows=[(row, *_preview(previews or {}, row)) for row in shown],
+        row_count=len(rows),
+        errors=[row for row in rows if row["error"]],
     )
+
+
+def _preview(previews: Mapping[tuple[str, str], Record], row: dict[str, Any]) -> tuple[str, str]:
+    """Sound and picture of a row as URIs, or nothing."""
+    record = previews.get((row["system"], row["track"]))
+    if record is None or not record.sound:
+        return "", ""
+    return figures.uri(record.sound, "audio/mpeg"), figures.uri(record.picture, "image/webp")
 
 
 def csv_of(scores: pa.Table) -> bytes:
@@ -247,10 +306,15 @@ def parquet_of(scores: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _counts(scores: pa.Table) -> list[tuple[str, int]]:
+def warnings_of(scores: pa.Table) -> list[str]:
+    """What a reader should know before believing a figure."""
     good = scores.filter(pc.and_(pc.equal(scores["kind"], "system"), pc.equal(scores["error"], "")))
     names = good["system"].to_pylist()
-    return [(name, names.count(name)) for name in dict.fromkeys(names)]
+    few = [f"{name}: {names.count(name)}" for name in dict.fromkeys(names) if names.count(name) < FEW]
+    said = (
+        f"Few tracks ({', '.join(few)}): under {FEW}, intervals are rough and small differences mean nothing."
+    )
+    return [said] if few else []
 
 
 def known(scores: pa.Table, metric: Metric) -> bool:
@@ -274,9 +338,6 @@ def _with_best(scores: pa.Table, group: Group, rows: list[Row]) -> list[Row]:
     return [Row(row.name, row.kind, row.n, tuple(marked[row.name])) for row in rows]
 
 
-def _markdown_table(labels: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    lines = ["| | n | " + " | ".join(labels) + " |", "|---" * (len(labels) + 2) + "|"]
-    for row in rows:
-        cells = [f"{one.mean} ({one.interval})" if one.interval else one.mean for one in row.cells]
-        lines.append(f"| {row.name} | {row.n} | " + " | ".join(cells) + " |")
-    return lines
+def _markdown_row(row: Row) -> str:
+    cells = [f"{one.mean} ({one.interval})" if one.interval else one.mean for one in row.cells]
+    return f"| {row.name} | {row.n} | " + " | ".join(cells) + " |"

@@ -7,9 +7,10 @@ the extension: `truth/verse/1.wav` and `samuel/verse/1.mp3` are one track of two
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from samuel.songs import AUDIO_EXTENSIONS
 from samuel.storage import as_path, join, kind_of, patiently
@@ -72,14 +73,27 @@ def read_folder(system: str, folder: str) -> Folder:
         if track in samples:
             warnings.append(f"{system}: {name} is left out, as {samples[track].source} is the same track")
             continue
-        about = found[path]
-        version = f"{about['size']} {about.get('ETag') or about.get('mtime')}"
-        samples[track] = Sample(system, track, str(join(root, name)), version)
+        samples[track] = Sample(system, track, str(join(root, name)), version_of(found[path]))
     if not samples:
         raise ValueError(
             f"there are no audio files for {system!r} in {root}; expected {sorted(AUDIO_EXTENSIONS)}"
         )
     return Folder(samples, tuple(warnings))
+
+
+def version_of(about: Mapping[str, Any]) -> str:
+    """What changes when a file does, from what a listing tells about it."""
+    return f"{about['size']} {about.get('ETag') or about.get('mtime')}"
+
+
+def folder_version(folder: str) -> str:
+    """What changes when any file of a folder does; empty where there is no folder. Raises StorageError."""
+    root = as_path(folder)
+    if kind_of(root) != "directory":
+        return ""
+    found = patiently(lambda: root.fs.find(root.path, detail=True), root, "list")
+    listing = [(path, version_of(about)) for path, about in sorted(found.items())]
+    return hashlib.sha256(repr(listing).encode()).hexdigest()[:24]
 
 
 def missing_tracks(folders: dict[str, Folder]) -> list[str]:

@@ -9,13 +9,23 @@ import pytest
 import torch
 
 from samuel import audio
+from samuel.evaluation import report
 from samuel.evaluation.anchors import ANCHORS
 from samuel.evaluation.efficiency import Timing
 from samuel.evaluation.examples import make_examples
 from samuel.evaluation.metrics import METRICS
 from samuel.evaluation.paper import TABLE_I
 from samuel.evaluation.record import Listener, Record
-from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of, tables
+from samuel.evaluation.report import (
+    Facts,
+    best_and_worst,
+    csv_of,
+    html,
+    markdown,
+    parquet_of,
+    rows_of,
+    tables,
+)
 from samuel.evaluation.samples import Folder, read_folder
 from samuel.evaluation.scores import SCHEMA, Heard, frechet_distances, score, values
 from tests.evaluation import signals
@@ -25,7 +35,7 @@ SONGS = {f"song {key}": {"transpose": key, "beat": 0.4 + 0.03 * key} for key in 
 
 @pytest.fixture(scope="module")
 def listener() -> Listener:
-    return Listener()
+    return Listener(previews=True)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +85,8 @@ def test_records_survive_storage(heard: Heard) -> None:
     assert again.figures == pytest.approx(record.figures, nan_ok=True)
     assert np.array_equal(again.embedding, record.embedding)
     assert np.allclose(again.hearing.level, record.hearing.level, atol=0.05)
+    assert again.sound == record.sound
+    assert again.picture == record.picture
 
 
 def test_a_file_has_the_same_scores_whatever_was_heard_before(listener: Listener, tmp_path: Path) -> None:
@@ -105,8 +117,8 @@ def test_the_report_says_everything_and_needs_nothing_else(heard: Heard, tmp_pat
     assert len(chosen) == 2
     examples = make_examples(chosen, {"good": folder}, folder, 60.0)
     timing = Timing("samuel", 14_540_000, 12.0, 47.55, 1.2, "a CPU, 1 thread")
-    facts = Facts("today", ["other lacks 1 of 5 tracks"], {"good": 12.3}, 6, [timing])
-    page = html(scores, facts, examples)
+    facts = Facts("today", ["other lacks 1 of 5 tracks"], {"good": 12.3}, 6, [timing], ["a judge"])
+    page = html(scores, facts, examples, {("good", name): one for name, one in heard.systems["good"].items()})
     for word in (
         "Content Usefulness",
         "Content Unity",
@@ -115,9 +127,12 @@ def test_the_report_says_everything_and_needs_nothing_else(heard: Heard, tmp_pat
         "not audio",
         "12.3",
         "14.5 M",
+        "a judge",
+        "Few tracks (good: 4, wrong: 4)",
     ):
         assert word in page, word
     assert page.count("<audio") == 2 * 3  # voice, band, mix
+    assert page.count('data-sound="data:audio/mpeg;base64,') == 4  # a row each
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     text = markdown(scores, facts)
@@ -138,8 +153,22 @@ def test_the_paper_s_table_stands_beside_new_scores(heard: Heard) -> None:
     }
     scores = score(Heard({"new": rated}, {}, {}, {}, {}))
     page = html(scores, Facts("today"))
-    assert page.count("the paper's</small>") == len(TABLE_I) + 5
+    assert page.count("(the paper's)</small>") == len(TABLE_I) + 5
     assert tables(scores)[0][1][0].cells[0].mean == "5.00"
+
+
+def test_of_many_rows_the_best_and_the_worst_are_shown(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = score(heard)
+    rows = rows_of(scores)
+    figures = [row["truth_chroma"] for row in rows if row["system"] == "good"]
+    assert figures[:4] == sorted(figures[:4], reverse=True)
+    assert rows[-1]["error"]
+    assert [row["track"] for row in rows[:2]] == [rows[0]["track"]] * 2  # both systems' version, together
+    monkeypatch.setattr(report, "MOST_ROWS", 4)
+    page = html(scores, Facts("today"))
+    assert "9 rows, the 2 of the best" in page
+    assert page.count("<tr><td>song") == 3
+    assert page.count("<tr><td>broken") == 1
 
 
 def test_no_vocals_no_truth_no_examples_is_a_report_too(heard: Heard) -> None:

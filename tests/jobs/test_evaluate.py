@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from samuel import audio
 from tests.evaluation import signals
+from tests.jobs.local_service import write_tiny_checkpoint
 from tests.s3 import S3Location
 
 SCRIPTS = Path(__file__).parents[2] / "jobs"
@@ -74,6 +75,7 @@ def test_two_systems_become_scores_and_a_report(local_ray: None, folders: Path) 
     page = (out / "report.html").read_text()
     assert "other lacks 1 of 3 tracks: c" in page
     assert "<audio" in page
+    assert page.count('class="hear"') == 4  # a row each, but for the file that is no audio
     assert "Machines while this ran: " in output
     assert len(list((out / "costs").iterdir())) == 1
 
@@ -120,6 +122,37 @@ def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location
     assert done.returncode == 0, done.stdout + done.stderr
     with s3fs.S3FileSystem().open(f"{s3.url}/report/scores.parquet") as file:
         assert pq.read_table(file).num_rows == 3 + 3 + 3 * 3 + 3
+
+
+def test_tracks_are_made_once_and_anew_for_other_vocals(local_ray: None, folders: Path) -> None:
+    checkpoint = write_tiny_checkpoint(folders / "run")
+    out = folders / "report"
+    arguments = (
+        *("--samples", f"ours=generate:samuel@{checkpoint}", "theirs=generate:musicgen-small@nowhere"),
+        *("--vocals", folders / "vocals", "--aesthetics", "none", "--examples", 0, "--out", out),
+    )
+    (folders / "vocals" / "b.ogg").write_text("no audio")
+    code, output = evaluate(*arguments)
+    assert code == 0, output
+    assert "theirs makes nothing: the weights of musicgen-small cannot be had from nowhere" in output
+    assert "ours made nothing of b: not audio" in output
+    (folder,) = (out / "samples").iterdir()
+    made = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.flac")}
+    assert made.keys() == {"a.flac", "c.flac"}
+    page = (out / "report.html").read_text()
+    assert "ours (samuel)" in page  # timed
+    assert "1 thread" in page
+
+    audio.write(folders / "vocals" / "a.ogg", 0.5 * signals.band(6.0, 2))  # another take
+    (folders / "vocals" / "c.ogg").unlink()
+    code, output = evaluate(*arguments)
+    assert code == 0, output
+    again = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.flac")}
+    assert again["c.flac"] == made["c.flac"]
+    assert again["a.flac"] > made["a.flac"]
+    own = pq.read_table(out / "scores.parquet").filter(pc.field("system") == "ours")
+    assert own["track"].to_pylist() == ["a"]
+    assert own["seconds"].to_pylist() == [pytest.approx(6.0, abs=0.01)]
 
 
 @pytest.mark.parametrize(
