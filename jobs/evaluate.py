@@ -175,8 +175,9 @@ def main(
                 for track, one in folder.samples.items()
             },
         )
-        scores = score(heard)
-        frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
+        with console.status("scoring"):
+            scores = score(heard)
+            frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
         today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, pyloudnorm"]
         tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []
@@ -184,13 +185,14 @@ def main(
         chosen_tracks = best_and_worst(scores, examples) if examples else []
         shown = make_examples(chosen_tracks, folders, voices, max_seconds)
         previews = {(name, track): one for name, own in tracks.items() for track, one in own.items()}
-        for file, data in {
-            "report.html": html(scores, facts, shown, previews).encode(),
-            "report.md": markdown(scores, facts).encode(),
-            "scores.parquet": parquet_of(scores),
-            "scores.csv": csv_of(scores),
-        }.items():
-            write_atomic(join(out, file), data)
+        with console.status("writing the report"):
+            for file, data in {
+                "report.html": html(scores, facts, shown, previews).encode(),
+                "report.md": markdown(scores, facts).encode(),
+                "scores.parquet": parquet_of(scores),
+                "scores.csv": csv_of(scores),
+            }.items():
+                write_atomic(join(out, file), data)
     except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
         console.print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(2) from error

@@ -33,6 +33,7 @@ class Codec:
 
     `encoder` maps (batch, 2, 2048 n) to (batch, 64, n), `decoder` back; both must be deterministic.
     `identity` is name@hash of the weights: latents of different identities must not be mixed.
+    `parameters` is how many the networks have.
     With a `dtype` other than float32 the networks run under autocast; results are float32 all the same.
     """
 
@@ -46,11 +47,13 @@ class Codec:
         piece_frames: int = PIECE_FRAMES,
         reach: dict[str, int] | None = None,
         importance: Callable[[], Float[Tensor, " 64"]] | None = None,
+        parameters: int = 0,
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.piece_frames = piece_frames
+        self.parameters = parameters
         self._reach = dict(reach or {})
         self._importance = importance
 

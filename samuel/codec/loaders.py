@@ -62,6 +62,7 @@ def load_codec(
         dtype,
         reach=settings.get("reach"),
         importance=getattr(network, "importance", None),
+        parameters=sum(one.numel() for one in network.parameters()),
     )
 
 

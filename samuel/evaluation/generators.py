@@ -11,7 +11,6 @@ Weights come from the hub or a local folder in the hub's layout. (Jukebox is no 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Protocol, runtime_checkable
@@ -65,8 +64,7 @@ class Samuel:
 
     def __init__(self, weights: str, device: str) -> None:
         self.generator = Generator.load(weights, device=device)
-        modules = [self.generator.trained.model, self.generator.codec.encoder, self.generator.codec.decoder]
-        self.parameters = count_parameters(modules)
+        self.parameters = count_parameters([self.generator.trained.model]) + self.generator.codec.parameters
 
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
         return self.generator.accompany(task.vocals, Recipe(seed=task.seed))
@@ -215,12 +213,9 @@ def load_system(name: str, device: str = "cpu") -> System:
         ) from error
 
 
-def count_parameters(modules: list[Any]) -> int:
+def count_parameters(modules: list[torch.nn.Module]) -> int:
     """Of all modules together, each parameter once."""
-    parameters: dict[int, int] = {}
-    for module in modules:
-        with suppress(AttributeError):  # a codec's part may be a plain function
-            parameters |= {id(one): one.numel() for one in module.parameters()}
+    parameters = {id(one): one.numel() for module in modules for one in module.parameters()}
     return sum(parameters.values())
 
 

@@ -58,6 +58,13 @@ def finish(model: Any) -> Any:
     return model
 
 
+def test_samuel_is_counted_with_its_codec(vocals: torch.Tensor) -> None:
+    system = load_system("samuel")
+    network = sum(one.numel() for one in system.generator.trained.model.parameters())  # type: ignore[attr-defined]
+    assert network + 3_000_000 < system.parameters < network + 4_000_000
+    assert system.generate(Task(vocals)).shape == vocals.shape
+
+
 def test_musicgen_goes_on_from_what_it_made(
     tmp_path: Path, vocals: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
