@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.options import Device, MaxMinutes, ModelWorkers
+
 STORAGE_ROOT = "SAMUEL_STORAGE"
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -63,13 +65,9 @@ def main(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many songs of the catalogue.")
     ] = None,
-    max_minutes: Annotated[float, typer.Option(min=0.01, help="Longer songs are refused.")] = 15.0,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, or auto: cuda where the cluster has a GPU.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Model workers at most. Default: one a GPU, or one a core.")
-    ] = None,
+    max_minutes: MaxMinutes = 15.0,
+    device: Device = "auto",
+    workers: ModelWorkers = None,
     downloads: Annotated[int, typer.Option(min=1, help="Downloads at once, at most.")] = 2,
     requests_per_minute: Annotated[
         float, typer.Option(min=0.1, help="Requests of all the cluster's downloads together.")

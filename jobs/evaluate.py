@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.options import Device, MaxMinutes, ModelWorkers
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 GENERATE = "generate:"
@@ -46,17 +48,13 @@ def main(
     prompts: Annotated[
         str | None, typer.Option(help="A CSV of track and prompt, for systems that are generated from text.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, or auto: cuda where the cluster has a GPU.")
-    ] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers at most. Default: one a GPU, or one a core.")
-    ] = None,
+    device: Device = "auto",
+    workers: ModelWorkers = None,
     examples: Annotated[
         int,
         typer.Option(min=0, help="So many of the best and of the worst tracks to listen to in the report."),
     ] = 3,
-    max_minutes: Annotated[float, typer.Option(min=0.01, help="Longer files are refused.")] = 15.0,
+    max_minutes: MaxMinutes = 15.0,
 ) -> None:
     """Score the tracks of any number of systems, and write a report to look at.
 
