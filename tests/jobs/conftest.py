@@ -5,7 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+
+from tests.jobs.drilled import build_undisturbed, write_songs
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
@@ -26,3 +29,17 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The songs of the drills of building."""
+    folder = tmp_path_factory.mktemp("songs")
+    write_songs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """The pairs of `songs` that one builder makes, without Ray."""
+    return build_undisturbed(songs, tmp_path_factory.mktemp("undisturbed"))

@@ -20,32 +20,15 @@ import pytest
 import s3fs
 
 from samuel.building import PairBuilder, Report
-from samuel.popdb import Identity, Store
+from samuel.popdb import Store
 from samuel.popdb.lease import Lease
 from samuel.songs import Song, read_catalogue
-from tests.jobs.songs import write_song
+from tests.jobs.drilled import SONGS, identity_of_defaults, pairs, songs_done
 from tests.s3 import S3Location, S3Server
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
 SCRIPT = Path(__file__).parents[2] / "jobs" / "build_popdb.py"
-SONGS = 6
-
-
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("songs")
-    for seed in range(SONGS):
-        write_song(folder / f"song {seed}.ogg", 48.0 + 48.0 * (seed % 2), seed)
-    (folder / "bad.mp3").write_bytes(b"no audio")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    out = tmp_path_factory.mktemp("undisturbed")
-    build(songs, out).wait_for_success()
-    return pairs(out)
 
 
 class Running:
@@ -98,22 +81,12 @@ def build(songs: object, out: object, **environment: str) -> Running:
     return Running(["--songs", str(songs), "--out", str(out)], log, environment)
 
 
-def pairs(out: object) -> pa.Table:
-    columns = ["song_id", "chunk", "title", "split", "vocal_activity", "vocals", "accompaniment"]
-    table = pq.read_table(f"{out}/data", columns=columns)
-    return table.sort_by([("song_id", "ascending"), ("chunk", "ascending")]).replace_schema_metadata()
-
-
 def wait_until(running: Running, true: Callable[[], object], seconds: float = 500) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert running.process.poll() is None, running.log.read_text()
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
-
-
-def songs_done(out: Path) -> int:
-    return len(list((out / "songs").glob("*.parquet"))) if (out / "songs").is_dir() else 0
 
 
 def test_a_killed_worker_costs_nothing(songs: Path, undisturbed: pa.Table, tmp_path: Path) -> None:
@@ -197,13 +170,6 @@ def test_songs_beside_each_other_in_a_worker_give_the_same_bits(
     with Lease(store.root) as lease:
         build_songs(list(read_catalogue(str(songs)).songs), store, lease, identity, make, at_once)
     assert pairs(store.root).equals(undisturbed)
-
-
-def identity_of_defaults() -> Identity:
-    from samuel.codec import load_codec
-    from samuel.separation import load_separator
-
-    return Identity(load_codec("mini", "cpu").identity, load_separator("spleeter", "cpu").identity)
 
 
 @pytest.fixture

@@ -9,37 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from samuel.building import PairBuilder
-from samuel.popdb import Store
-from samuel.songs import read_catalogue
 from tests.jobs.clusters import Cluster, kill
-from tests.jobs.songs import write_song
-from tests.jobs.test_build_popdb_drills import identity_of_defaults, pairs, songs_done
+from tests.jobs.drilled import SONGS, pairs, songs_done
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
-
-SONGS = 6
-
-
-@pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("songs")
-    for seed in range(SONGS):
-        write_song(folder / f"song {seed}.ogg", 48.0 + 48.0 * (seed % 2), seed)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
-    """The pairs that one builder makes, without Ray."""
-    store, identity = Store.at(tmp_path_factory.mktemp("undisturbed")), identity_of_defaults()
-    builder = PairBuilder(store, codec="mini", separator="spleeter", identity=identity, threads=1)
-    store.claim(identity)
-    for song in read_catalogue(str(songs)).songs:
-        assert not builder(song).error
-    for shard in store.plan_merge(store.contents().sources):
-        store.write_shard(shard)
-    return pairs(store.root)
 
 
 @pytest.fixture
