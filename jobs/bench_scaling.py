@@ -87,9 +87,9 @@ def measure(gpus: int, processes: int, songs_each: int, seconds: float, folder: 
 
 
 def main(
-    gpus: Annotated[list[int], typer.Option(help="How many to simulate, in a run each.")] = [1, 8, 64],  # noqa: B006
-    processes: Annotated[int, typer.Option(help="Workers at most; each has its share of the GPUs.")] = 8,
-    songs_each: Annotated[int, typer.Option(min=2, help="Songs a GPU gets, on average.")] = 8,
+    gpus: Annotated[list[int], typer.Option(help="How many to simulate, in a run each.")] = [1, 16, 64],  # noqa: B006
+    processes: Annotated[int, typer.Option(help="Workers at most; each has its share of the GPUs.")] = 16,
+    songs_each: Annotated[int, typer.Option(min=2, help="Songs a GPU gets, on average.")] = 6,
     seconds: Annotated[
         float, typer.Option(help="That a GPU takes for a song; 10 are those of cluster/README.md.")
     ] = 10.0,

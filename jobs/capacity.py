@@ -95,8 +95,11 @@ def main(
     ] = 0.192,
     requests_per_minute: Annotated[float, typer.Option(help="As for build_popdb.py.")] = 20.0,
     busy: Annotated[
-        float, typer.Option(help="Share of their time that workers are busy: bench_build.py.")
-    ] = 0.9,
+        float,
+        typer.Option(
+            help="Share of their time that workers are busy: a little less than bench_scaling.py says."
+        ),
+    ] = 0.95,
     start_minutes: Annotated[float, typer.Option(help="Until a new machine works.")] = 8.0,
 ) -> None:
     """What building a POPDB takes, in hours and in dollars, as a Markdown table.
