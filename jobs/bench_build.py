@@ -43,7 +43,9 @@ class PeakMemory:
         self.thread.join()
 
     def _watch(self) -> None:
-        while not self.stop.wait(0.5):
+        while not self.stop.wait(
+            2.0
+        ):  # a look takes 0.1 s of a core: twice a second, it slowed what it measures
             total = 0.0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
