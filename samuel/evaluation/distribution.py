@@ -13,9 +13,14 @@ def frechet_distance(first: Float[Array, "n d"], second: Float[Array, "m d"]) ->
     """
     if min(len(first), len(second)) < 2:
         return float("nan")
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    one, other = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    # The product of two covariances has real eigenvalues from 0 up; rounding alone makes others.
-    roots = np.sqrt(np.linalg.eigvals(one @ other).real.clip(0))
-    return float(max(0.0, shift @ shift + np.trace(one) + np.trace(other) - 2 * roots.sum()))
+    shift = first.mean(axis=0, dtype=np.float64) - second.mean(axis=0, dtype=np.float64)
+    one, other = _root(first), _root(second)
+    # With C1 = R1ᵀ R1 and C2 = R2ᵀ R2, the roots of the eigenvalues of C1 C2 are the singular values of R1 R2ᵀ.
+    roots = np.linalg.svd(one @ other.T, compute_uv=False)
+    return float(max(0.0, shift @ shift + (one**2).sum() + (other**2).sum() - 2 * roots.sum()))
+
+
+def _root(vectors: Float[Array, "n d"]) -> Float[Array, "r d"]:
+    """R with Rᵀ R the covariance."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    return np.linalg.qr(centred, mode="r") / np.sqrt(len(vectors) - 1)
