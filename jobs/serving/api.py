@@ -227,7 +227,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         responses=finished,
     )
     async def vocals(request: Request, job_id: JobId, format: Format = "wav") -> Response:
-        """The voice that was heard: the recording, or what was taken out of it."""
+        """The voice that was heard: the recording, or what was taken out of it. It is there as soon as it is heard."""
         voice = await desk.read(desk.find(job_id, request.state.owner), VOCALS)
         return audio_response(await desk.workers.convert(voice, format), format)
 

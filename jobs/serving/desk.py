@@ -234,8 +234,9 @@ class Desk:
             raise ProblemError(409, f"the accompaniment is {job.state}")
 
     async def read(self, job: Job, name: str) -> bytes:
-        """A file of a job that has ended well. Raises a 409 for any other."""
-        if job.state != "succeeded":
+        """A file of a job that has ended well, or the voice once it is heard. Raises a 409 for any other."""
+        heard = name == VOCALS and job.state == "running" and job.made
+        if job.state != "succeeded" and not heard:
             raise ProblemError(
                 409, f"the accompaniment is {job.state}; ask for its audio when it has succeeded"
             )

@@ -22,6 +22,7 @@ export class Lane {
     this.side = side;
     this.title = title;
     this.player = player;
+    this.growing = false;
     this.element = document.getElementById("lane").content.firstElementChild.cloneNode(true);
     this.element.dataset.side = side;
     this.element.dataset.name = name;
@@ -32,8 +33,13 @@ export class Lane {
     this.radio = part("input");
     this.radio.setAttribute("aria-label", `Listen to ${title}`);
     this.radio.addEventListener("change", () => on.heard(this));
-    for (const event of ["mute", "solo", "part"]) part(`.${event}`).addEventListener("click", () => on[event](this));
+    for (const event of ["mute", "solo", "part"]) {
+      const button = part(`.${event}`);
+      button.addEventListener("click", () => on[event](this));
+      button.setAttribute("aria-label", `${button.textContent} ${event === "part" ? "of " : ""}${title}`);
+    }
     part(".get-stem").addEventListener("click", () => on.stem(this));
+    part(".get-stem").textContent = `↓ ${side === "voice" ? "Voice" : "Band"}`;
     part(".get-stem").setAttribute("aria-label", `Download ${title}`);
     part(".get-mix").addEventListener("click", () => on.mix(this));
     part(".get-mix").setAttribute("aria-label", `Download the mix of the voice and ${title}`);
@@ -46,18 +52,17 @@ export class Lane {
     this.onPart = on.selected;
   }
 
-  /** Draw a sound; all lanes follow the player's clock. */
-  draw(buffer, duration) {
+  /** Draw the sound that the player has; all lanes follow its clock. */
+  draw() {
     this.wave?.destroy();
     const container = this.element.querySelector(".wave");
     container.setAttribute("role", "img");
     container.setAttribute("aria-label", `Waveform of ${this.title}`);
-    this.regions = this.side === "band" ? RegionsPlugin.create() : null;
+    this.regions = this.side === "band" && !this.growing ? RegionsPlugin.create() : null;
     this.wave = WaveSurfer.create({
       container,
       media: this.player,
-      peaks: [peaks(buffer)],
-      duration: Math.max(duration, buffer.duration),
+      ...this.sound(),
       height: 72,
       normalize: true,
       barWidth: 2,
@@ -76,6 +81,25 @@ export class Lane {
       });
       this.regions.on("region-updated", (region) => this.onPart(this, region.start, region.end));
     }
+  }
+
+  /** Draw what has come since. */
+  redraw() {
+    this.wave.setOptions(this.sound());
+  }
+
+  sound() {
+    const { duration } = this.player;
+    return { peaks: [peaks(this.player.pieces(this.name), duration)], duration };
+  }
+
+  /** While it is made it can be heard, but not be taken or changed. */
+  setGrowing(growing, note) {
+    this.growing = growing;
+    this.element.classList.toggle("growing", growing);
+    this.element.setAttribute("aria-busy", growing);
+    this.element.querySelector(".lane-note").textContent = note;
+    for (const button of this.element.querySelectorAll(".lane-tools button")) button.disabled = growing;
   }
 
   colours() {

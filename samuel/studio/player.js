@@ -1,7 +1,7 @@
 // Plays the voice and the bands in step, from one clock. All bands run, and one of them is heard: so changing
 // between them leaves no gap. The player looks like a media element to the waveforms, which all follow it.
 
-const RATE = 44100;
+export const RATE = 44100;
 const USUAL_LEVEL = 0.1; // root mean square that voice and band are brought to before the balance
 
 export class Player extends EventTarget {
@@ -36,13 +36,28 @@ export class Player extends EventTarget {
 
   add(name, buffer) {
     this.remove(name);
-    const gain = this.context.createGain();
-    gain.gain.value = 0;
-    gain.connect(this.output);
-    this.tracks.set(name, { buffer, gain, level: USUAL_LEVEL / Math.max(level(buffer), 1e-4) });
-    if (this.playing) this.startTrack(this.tracks.get(name));
+    this.extend(name, 0, buffer);
+  }
+
+  /** Add what follows to a sound that is still being made; `at` says where, in seconds. */
+  extend(name, at, buffer) {
+    let track = this.tracks.get(name);
+    if (!track) {
+      const gain = this.context.createGain();
+      gain.gain.value = 0;
+      gain.connect(this.output);
+      track = { pieces: [], sources: [], gain, level: USUAL_LEVEL / Math.max(level(buffer), 1e-4) };
+      this.tracks.set(name, track);
+    }
+    const piece = { at, buffer };
+    track.pieces.push(piece);
+    if (this.playing) this.startPiece(track, piece);
     this.setGains();
     this.dispatchEvent(new Event("durationchange"));
+  }
+
+  pieces(name) {
+    return this.tracks.get(name)?.pieces ?? [];
   }
 
   remove(name) {
@@ -74,17 +89,27 @@ export class Player extends EventTarget {
   }
 
   startTrack(track) {
-    if (this.offset >= track.buffer.duration) return;
-    track.source = this.context.createBufferSource();
-    track.source.buffer = track.buffer;
-    track.source.connect(track.gain);
-    track.source.start(0, this.currentTime);
+    for (const piece of track.pieces) this.startPiece(track, piece);
+  }
+
+  startPiece(track, { at, buffer }) {
+    const now = this.context.currentTime;
+    const when = this.begun + at - this.offset; // it begins, by the context's clock
+    const late = Math.max(0, now - when);
+    if (late >= buffer.duration) return;
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(track.gain);
+    source.start(Math.max(now, when), late);
+    track.sources.push(source);
   }
 
   stopTrack(track) {
-    track.source?.stop();
-    track.source?.disconnect();
-    track.source = null;
+    for (const source of track.sources) {
+      source.stop();
+      source.disconnect();
+    }
+    track.sources = [];
   }
 
   async play() {
@@ -117,7 +142,8 @@ export class Player extends EventTarget {
   }
 
   get duration() {
-    return Math.max(0, ...[...this.tracks.values()].map((track) => track.buffer.duration));
+    const pieces = [...this.tracks.values()].flatMap((track) => track.pieces);
+    return Math.max(0, ...pieces.map(({ at, buffer }) => at + buffer.duration));
   }
 
   get currentTime() {
@@ -169,17 +195,19 @@ function level(buffer) {
   return Math.sqrt(sum / Math.max(1, count));
 }
 
-/** The largest values of so many slices of a sound, for drawing. */
-export function peaks(buffer, slices = 1600) {
-  const channels = Array.from({ length: buffer.numberOfChannels }, (_, i) => buffer.getChannelData(i));
+/** The largest values of so many slices of a sound in pieces, for drawing; 0 where there is none. */
+export function peaks(pieces, duration, slices = 1600) {
   const result = new Float32Array(slices);
-  const width = buffer.length / slices;
-  for (let i = 0; i < slices; i++) {
-    let most = 0;
-    for (let at = Math.floor(i * width); at < (i + 1) * width && at < buffer.length; at += 3) {
-      for (const channel of channels) most = Math.max(most, Math.abs(channel[at]));
+  for (const { at, buffer } of pieces) {
+    const first = (at / duration) * slices;
+    const each = slices / duration / buffer.sampleRate;
+    for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
+      const samples = buffer.getChannelData(channel);
+      for (let i = 0; i < samples.length; i += 3) {
+        const slice = Math.min(slices - 1, Math.floor(first + i * each));
+        result[slice] = Math.max(result[slice], Math.abs(samples[i]));
+      }
     }
-    result[i] = most;
   }
   return result;
 }

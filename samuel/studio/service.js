@@ -7,6 +7,10 @@ export class Trouble extends Error {
   }
 }
 
+const WAV_HEADER = 44;
+const FRAME = 4; // bytes: two channels of 16 bit
+const SPOONFUL = 44100; // samples that are worth telling
+
 let token = sessionStorage.getItem("token") ?? "";
 
 export function useToken(given) {
@@ -70,8 +74,38 @@ export function remove(id) {
 }
 
 /** One of a job's sounds: "vocals", "audio" or "mix". */
-export async function sound(id, kind, parameters) {
-  return (await call(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`)).blob();
+export async function sound(id, kind, parameters, signal) {
+  return (await call(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`, { signal })).blob();
+}
+
+/** A band while it is made: tells each second or so of it, as { at, channels }, with `at` in samples. */
+export async function* listen(id, variation, signal) {
+  const answer = await call(`v1/accompaniments/${id}/stream?variation=${variation}`, { signal });
+  const reader = answer.body.getReader();
+  let bytes = new Uint8Array(0);
+  let at = -WAV_HEADER / FRAME;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (value) {
+      const both = new Uint8Array(bytes.length + value.length);
+      both.set(bytes);
+      both.set(value, bytes.length);
+      bytes = both;
+    }
+    if (at < 0 && bytes.length >= WAV_HEADER) {
+      bytes = bytes.slice(WAV_HEADER);
+      at = 0;
+    }
+    const frames = Math.floor(bytes.length / FRAME);
+    if (at >= 0 && frames && (done || frames >= SPOONFUL)) {
+      const samples = new Int16Array(bytes.buffer, bytes.byteOffset, 2 * frames);
+      const channels = [0, 1].map((side) => Float32Array.from({ length: frames }, (_, i) => samples[2 * i + side] / 32767));
+      yield { at, channels };
+      at += frames;
+      bytes = bytes.slice(FRAME * frames);
+    }
+    if (done) return;
+  }
 }
 
 /** Rejects when the signal says so. */

@@ -1,7 +1,7 @@
 // The studio: what happens when. Sound is in player.js, tracks in lanes.js, the server in service.js.
 
 import { Lane } from "./lanes.js";
-import { Player } from "./player.js";
+import { Player, RATE } from "./player.js";
 import { Recorder } from "./recorder.js";
 import * as service from "./service.js";
 
@@ -13,20 +13,21 @@ const STAGES = {
   separate: "Taking the voice out of the song",
   sample: "The band is playing along",
   decode: "Writing it down",
+  early: "The band is playing along; you can listen already",
   done: "Fetching the sound",
 };
 const PAGE_TITLE = document.title;
 
 let limits = null;
 let voice = null; // { file, lane } of the recording
-let bands = []; // { lane, job, variation, seed }
+let bands = []; // { lane, job, variation, seed }; the lane of one that is still made is `growing`
 let part = null; // { band, start, end } that is selected
 let working = null; // AbortController of the job under way
 let begun = 0; // bands ever made of this voice: names the next one
 
-// Trouble ---------------------------------------------------------------------------------------------------------
+// Telling ---------------------------------------------------------------------------------------------------------
 
-async function show(error) {
+async function complain(error) {
   if (error.name === "AbortError") return;
   if (error.status === 401) {
     await askForToken();
@@ -42,6 +43,20 @@ function calm() {
   $("trouble").hidden = true;
 }
 
+/** What happened, for a screen reader. */
+function say(words) {
+  $("news").textContent = words;
+}
+
+function bringIntoView(lane) {
+  lane.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+}
+
+/** Move the focus on, where it would be lost. */
+function focusOn(element) {
+  element.focus({ preventScroll: true });
+}
+
 function askForToken() {
   const dialog = $("token-dialog");
   dialog.showModal();
@@ -55,7 +70,7 @@ function askForToken() {
   );
 }
 
-const guarded = (action) => (...given) => Promise.resolve(action(...given)).catch(show);
+const guarded = (action) => (...given) => Promise.resolve(action(...given)).catch(complain);
 
 // The voice -------------------------------------------------------------------------------------------------------
 
@@ -84,19 +99,19 @@ async function takeVoice(file) {
   else lane.element.classList.add("blind");
   document.body.classList.add("has-voice");
   $("lanes").hidden = $("order").hidden = false;
-  $("generate").focus({ preventScroll: true });
+  focusOn($("generate"));
 }
 
 function setVoiceSound(buffer) {
   player.add("voice", buffer);
   voice.lane.element.classList.remove("blind");
-  voice.lane.draw(buffer, player.duration);
+  voice.lane.draw();
   $("transport").hidden = false;
 }
 
 function forgetAll() {
   working?.abort();
-  for (const job of new Set(bands.map((band) => band.job.id))) service.remove(job);
+  for (const job of new Set(bands.filter((band) => !band.lane.growing).map((band) => band.job.id))) service.remove(job);
   choosePart(null);
   for (const band of bands) band.lane.remove();
   voice?.lane.remove();
@@ -119,6 +134,7 @@ async function toggleRecording() {
   $("record").classList.add("active");
   $("record-word").textContent = "Stop";
   $("recording").hidden = false;
+  say("Recording");
 }
 
 async function stopRecording() {
@@ -135,21 +151,26 @@ async function generate() {
   const form = new FormData($("order"));
   const variations = Number(form.get("variations"));
   const seed = form.get("seed") === "" ? nextSeed() : Number(form.get("seed"));
-  const job = await make({
+  voice.separate = form.get("separate") === "true";
+  const fields = {
     vocals: voice.file,
     quality: form.get("quality"),
     seed,
     guidance: form.get("guidance"),
     variations,
-    separate: form.get("separate") ? "true" : "false",
-  });
-  if (!job) return;
-  setVoiceSound(await player.decode(await service.sound(job.id, "vocals", { format: "flac" })));
-  const first = bands.length;
-  for (let variation = 0; variation < variations; variation++) {
-    await addBand(job, variation, `${job.quality} · seed ${job.seeds[variation]}`);
-  }
-  listenTo(bands[first].lane);
+    separate: String(voice.separate),
+  };
+  const finish = async (job, signal) => {
+    await hearVoiceOf(job, signal);
+    for (let variation = 0; variation < variations; variation++) {
+      await addBand(job, variation, `${job.quality} · seed ${job.seeds[variation]}`, signal);
+    }
+    const { lane } = bandNamed(job, 0);
+    listenTo(lane);
+    bringIntoView(lane);
+    tellReady(bandsOf(job));
+  };
+  await make(fields, finish, hearEarly);
 }
 
 async function remake() {
@@ -157,26 +178,31 @@ async function remake() {
   const [start, end] = [Number(form.get("start")), Number(form.get("end"))];
   if (!(start < end)) throw new service.Trouble("The part must end after it starts.");
   const { band } = part;
-  const job = await make({
+  const fields = {
     reference: band.job.id,
     reference_variation: band.variation,
     start,
     end,
     quality: new FormData($("order")).get("quality"),
     seed: nextSeed(),
+  };
+  await make(fields, async (job, signal) => {
+    await addBand(job, 0, `${band.lane.title}, ${start.toFixed(1)}–${end.toFixed(1)} s anew · seed ${job.seeds[0]}`, signal);
+    choosePart(null);
+    bringIntoView(bandNamed(job, 0).lane);
+    player.currentTime = Math.max(0, start - 1);
+    tellReady(bandsOf(job));
   });
-  if (!job) return;
-  choosePart(null);
-  await addBand(job, 0, `${band.lane.title}, ${start.toFixed(1)}–${end.toFixed(1)} s anew · seed ${job.seeds[0]}`);
-  player.currentTime = Math.max(0, start - 1);
 }
 
-/** From order to result, with progress; null when it was cancelled. */
-async function make(fields) {
+/** From order to result, with progress. `early` is called once there is something to hear before the end. */
+async function make(fields, finish, early) {
   calm();
   working = new AbortController();
   const { signal } = working;
+  const over = new AbortController();
   let job = null;
+  let hearing = null;
   setWorking(true);
   try {
     tell("Sending your voice", null);
@@ -184,18 +210,95 @@ async function make(fields) {
     ordered.then((late) => signal.aborted && service.remove(late.id), () => {}); // cancelled while it was sent
     job = await Promise.race([ordered, service.aborted(signal)]);
     job = await service.finished(job, (now, lost) => {
-      tell(lost ? "The server is away; waiting for it" : STAGES[now.stage] ?? now.stage, now.progress || null);
+      const [playable] = now.playable;
+      if (early && playable && playable < now.seconds / 2) {
+        hearing ??= early(now, AbortSignal.any([signal, over.signal])).catch(() => {}); // the result comes anyway
+      }
+      const stage = hearing ? STAGES.early : (STAGES[now.stage] ?? now.stage);
+      tell(lost ? "The server is away; waiting for it" : stage, now.progress || null);
     }, signal);
     tell(STAGES.done, 1);
-    return job;
+    over.abort();
+    await hearing;
+    await finish(job, signal);
   } catch (error) {
+    working.abort();
+    if (job) {
+      bandsOf(job).forEach(takeAway);
+      service.remove(job.id);
+    }
     if (error.name !== "AbortError") throw error;
-    if (job) service.remove(job.id);
-    return null;
   } finally {
     working = null;
     setWorking(false);
   }
+}
+
+/** The voice as the server heard it: aligned, and without the song around it. */
+async function hearVoiceOf(job, signal) {
+  if (voice.of === job.id) return;
+  const sound = await player.decode(await service.sound(job.id, "vocals", { format: "flac" }, signal));
+  signal.throwIfAborted();
+  setVoiceSound(sound);
+  voice.of = job.id;
+}
+
+/** Let the first band of a job be heard while it is made. */
+async function hearEarly(job, signal) {
+  if (voice.separate || !voice.buffer) await hearVoiceOf(job, signal);
+  for await (const { at, channels } of service.listen(job.id, 0, signal)) {
+    signal.throwIfAborted();
+    const buffer = player.context.createBuffer(2, channels[0].length, RATE);
+    channels.forEach((samples, side) => buffer.copyToChannel(samples, side));
+    const { lane } = bandNamed(job, 0) ?? newBand(job, 0);
+    player.extend(lane.name, at / RATE, buffer);
+    if (lane.wave) {
+      lane.redraw();
+    } else {
+      lane.setGrowing(true, "still being made");
+      lane.draw();
+      listenTo(lane);
+      bringIntoView(lane);
+    }
+  }
+}
+
+async function addBand(job, variation, note, signal) {
+  const sound = await service.sound(job.id, "audio", { variation, format: "flac" }, signal);
+  const buffer = await player.decode(sound);
+  signal.throwIfAborted();
+  const { lane } = bandNamed(job, variation) ?? newBand(job, variation);
+  player.add(lane.name, buffer);
+  lane.setGrowing(false, note);
+  lane.draw();
+  listenTo(lane);
+  $("hint").hidden = false;
+}
+
+const bandName = (job, variation) => `band-${job.id}-${variation}`;
+const bandNamed = (job, variation) => bands.find((band) => band.lane.name === bandName(job, variation));
+const bandsOf = (job) => bands.filter((band) => band.job.id === job.id);
+
+function newBand(job, variation) {
+  const title = `Band ${letter(begun++)}`;
+  const lane = new Lane($("lanes"), player, { name: bandName(job, variation), side: "band", title, note: "" }, laneEvents);
+  const band = { lane, job, variation, seed: job.seeds[variation] };
+  bands.push(band);
+  return band;
+}
+
+function takeAway(band) {
+  bands = bands.filter((one) => one !== band);
+  if (part?.band === band) choosePart(null);
+  band.lane.remove();
+  player.remove(band.lane.name);
+  if (player.heard === band.lane.name && bands.length) listenTo(bands.at(-1).lane);
+}
+
+function tellReady(made) {
+  const names = made.map((band) => band.lane.title);
+  say(`${names.join(", ")} ${names.length > 1 ? "are" : "is"} ready. Press Play, or Space.`);
+  if ([$("generate"), $("remake"), document.body].includes(document.activeElement)) focusOn($("play"));
 }
 
 function tell(words, share) {
@@ -203,29 +306,18 @@ function tell(words, share) {
   if ($("work-words").dataset.words !== words) {
     $("work-words").dataset.words = words; // a screen reader hears each stage, not each percent
     $("work-words").textContent = `${words}…`;
+    say(words);
   }
   if (share === null) $("work-bar").removeAttribute("value");
   else $("work-bar").value = share;
+  $("work-share").textContent = percent.replace(" – ", "");
   document.title = working ? `${words}${percent}` : PAGE_TITLE;
 }
 
 function setWorking(now) {
   $("work").hidden = !now;
-  $("generate").disabled = $("remake").disabled = now;
+  for (const button of [$("generate"), $("remake")]) button.setAttribute("aria-disabled", now); // keeps the focus
   document.title = PAGE_TITLE;
-}
-
-async function addBand(job, variation, note) {
-  const name = `band-${job.id}-${variation}`;
-  const title = `Band ${letter(begun++)}`;
-  const buffer = await player.decode(await service.sound(job.id, "audio", { variation, format: "flac" }));
-  const lane = new Lane($("lanes"), player, { name, side: "band", title, note }, laneEvents);
-  const band = { lane, job, variation, seed: job.seeds[variation] };
-  bands.push(band);
-  player.add(name, buffer);
-  lane.draw(buffer, player.duration);
-  listenTo(lane);
-  $("hint").hidden = false;
 }
 
 function nextSeed() {
@@ -282,12 +374,10 @@ const laneEvents = {
   }),
   remove: (lane) => {
     const band = bandOf(lane);
-    bands = bands.filter((one) => one !== band);
-    if (part?.band === band) choosePart(null);
-    lane.remove();
-    player.remove(lane.name);
+    takeAway(band);
     if (!bands.some((one) => one.job.id === band.job.id)) service.remove(band.job.id);
-    if (player.heard === lane.name && bands.length) listenTo(bands.at(-1).lane);
+    focusOn(bands.at(-1)?.lane.radio ?? $("generate"));
+    say(`${lane.title} is gone.`);
   },
 };
 
@@ -359,7 +449,7 @@ async function greet() {
   try {
     limits = await service.model();
   } catch (error) {
-    await show(error);
+    await complain(error);
     return;
   }
   const size = new Intl.NumberFormat("en", { notation: "compact", compactDisplay: "long" }).format(limits.parameters);
@@ -404,19 +494,30 @@ document.addEventListener("drop", guarded(async (event) => {
 }));
 $("order").addEventListener("submit", (event) => {
   event.preventDefault();
-  guarded(generate)();
+  if (!working) guarded(generate)();
 });
 $("region").addEventListener("submit", (event) => {
   event.preventDefault();
-  guarded(remake)();
+  if (!working) guarded(remake)();
 });
 $("region").addEventListener("input", () => {
   const [start, end] = ["start", "end"].map((name) => Number($("region").elements[name].value));
   if (start < end && end <= player.duration + 0.1) part.band.lane.select(start, end);
 });
-$("region-close").addEventListener("click", () => choosePart(null));
-$("cancel").addEventListener("click", () => working?.abort());
-$("trouble-close").addEventListener("click", calm);
+$("region-close").addEventListener("click", () => {
+  const { lane } = part.band;
+  choosePart(null);
+  focusOn(lane.element.querySelector(".part"));
+});
+$("cancel").addEventListener("click", () => {
+  working?.abort();
+  focusOn($("generate"));
+  say("Cancelled");
+});
+$("trouble-close").addEventListener("click", () => {
+  calm();
+  focusOn(voice ? $("generate") : $("choose"));
+});
 $("play").addEventListener("click", playOrPause);
 $("position").addEventListener("input", () => (player.currentTime = Number($("position").value)));
 $("balance").addEventListener("input", () => {

@@ -83,6 +83,22 @@ class LocalWorkers:
         return True
 
 
+class HalfWayWorkers(LocalWorkers):
+    """Real, but a song's second window waits for `gate`, and fails where `broken`."""
+
+    gate = threading.Event()
+    broken = False
+
+    async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
+        while task.window.start > 0 and not self.gate.is_set():
+            yield 0.0
+            await asyncio.sleep(0.05)
+        if task.window.start > 0 and self.broken:
+            raise ValueError("this window cannot be made")
+        async for made in super().sample(task):
+            yield made
+
+
 class Counted:
     """Meters that remember."""
 

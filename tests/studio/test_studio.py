@@ -1,8 +1,10 @@
 """The page in a real browser: a headless Chromium, against the service with a tiny model."""
 
+import contextlib
 import io
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import pytest
 from jobs.serving.settings import Settings
 from jobs.serving.workers import encode_audio
 from samuel.audio import decode
-from samuel.config import SAMPLE_RATE
-from tests.jobs.local_service import Service, running, write_tiny_checkpoint
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from tests.jobs.local_service import HalfWayWorkers, Service, running, write_tiny_checkpoint
 from tests.jobs.songs import song_audio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -23,12 +25,24 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: 
 
 SECONDS = 60_000
 BANDS = ".lane[data-side=band]"
+LISTEN = """
+const start = AudioBufferSourceNode.prototype.start;
+window.started = []; // seconds of each sound that is played
+AudioBufferSourceNode.prototype.start = function (...given) {
+  window.started.push(this.buffer.duration);
+  return start.apply(this, given);
+};
+"""
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     checkpoint = write_tiny_checkpoint(tmp_path_factory.mktemp("run"))
-    settings = Settings(checkpoint=checkpoint, separator="spleeter", threads=1, max_seconds=90)
+    return Settings(checkpoint=checkpoint, separator="spleeter", threads=1, max_seconds=90)
+
+
+@pytest.fixture(scope="module")
+def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(settings, tmp_path_factory.mktemp("spool")) as service:
         yield service
 
@@ -44,13 +58,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, service: Service) -> Iterator[Page]:
-    """The studio, opened. What the browser complains of (scripts, content security policy) fails the test."""
+    with opened(browser, service) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def opened(browser: Browser, service: Service) -> Iterator[Page]:
+    """The studio. What the browser complains of (scripts, content security policy) fails the test."""
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1180, "height": 820}, accept_downloads=True)
     context.set_default_timeout(2 * SECONDS)
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.add_init_script(LISTEN)
     page.goto(service.address)
     expect(page.locator("#model")).to_contain_text("tiny", timeout=SECONDS)
     yield page
@@ -111,7 +132,7 @@ def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
     page.get_by_label("Position").fill("1.5")
     expect(page.locator("#time")).to_have_text("0:01 / 0:06")
 
-    page.get_by_label("Format of downloads").select_option("flac")
+    page.get_by_label("Download as").select_option("flac")
     page.get_by_label("Balance").fill("-6")
     for button, name in (
         ("Download Band A", "voice - band a.flac"),
@@ -123,6 +144,38 @@ def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
         sound = decode(io.BytesIO(Path(download.value.path()).read_bytes()))
         assert sound.shape[-1] == 6 * SAMPLE_RATE
         assert sound.abs().max() > 0.01
+
+
+def test_the_beginning_is_heard_while_the_rest_is_made(
+    browser: Browser, settings: Settings, tmp_path: Path
+) -> None:
+    HalfWayWorkers.gate.clear()
+    with running(settings, tmp_path, HalfWayWorkers) as service, opened(browser, service) as page:
+        sing(page, 44.0)
+        page.get_by_role("button", name="Make a band").click()
+        growing = page.locator(".lane.growing")
+        expect(growing).to_have_attribute("aria-busy", "true", timeout=3 * SECONDS)
+        expect(page.locator("#work-words")).to_contain_text("you can listen already")
+        assert gains(page) == {"Voice": True, "Band A": True}
+        expect(growing.get_by_role("button", name="Download Band A")).to_be_disabled()
+        page.get_by_role("button", name="Play").click()
+        made = (
+            450 * FRAME_SAMPLES / SAMPLE_RATE
+        )  # of the first window: what comes while it plays is played, too
+        until = time.monotonic() + 60
+        while sum(page.evaluate("started")) < 44 + made - 1.1 and time.monotonic() < until:
+            page.wait_for_timeout(100)
+        voice, *pieces = page.evaluate("started")
+        assert voice == 44
+        assert sum(pieces) == pytest.approx(made, abs=1.1)
+        expect(page.locator("#time")).to_have_text(re.compile("0:[0-4][1-9] / 0:44"), timeout=SECONDS)
+        HalfWayWorkers.gate.set()
+        expect(growing).to_have_count(0, timeout=3 * SECONDS)
+        expect(page.locator("#news")).to_contain_text("Band A is ready")
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()  # it plays on
+        assert page.evaluate("window.started").count(44) >= 2  # with all of the band
+        expect(page.get_by_role("button", name="Download Band A")).to_be_enabled()
+        assert gains(page) == {"Voice": True, "Band A": True}
 
 
 def test_a_part_is_chosen_and_made_anew(page: Page) -> None:

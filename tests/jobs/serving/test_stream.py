@@ -1,41 +1,20 @@
 """The band is heard while it is made."""
 
-import asyncio
 import io
-import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
-from torch import Tensor
 
 from jobs.serving.stream import HEADER_BYTES
 from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
-from samuel.generation import WindowTask
-from tests.jobs.local_service import LocalWorkers, Service, running
+from tests.jobs.local_service import HalfWayWorkers, Service, running
 from tests.jobs.serving.asking import ASYNC, finished, order, problem, settings_of, sound, sung
 
 SECONDS = 26.0  # two windows
-
-
-class HalfWayWorkers(LocalWorkers):
-    """Real, but a song's second window waits for `gate`, and fails where `broken`."""
-
-    gate = threading.Event()
-    broken = False
-
-    async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
-        while task.window.start > 0 and not self.gate.is_set():
-            yield 0.0
-            await asyncio.sleep(0.05)
-        if task.window.start > 0 and self.broken:
-            raise ValueError("this window cannot be made")
-        async for made in super().sample(task):
-            yield made
 
 
 class BrokenWorkers(HalfWayWorkers):
