@@ -45,8 +45,18 @@ assert "ray" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("job", ["build_popdb", "train", "generate", "evaluate", "render_songs"])
-def test_a_job_teaches_from_it_alone_and_without_ray(uploaded: Path, job: str) -> None:
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ("build_popdb", "--songs --retry-failed s3://"),
+        ("train", "--data --preset --workers s3://"),
+        ("generate", "--mix --separate --region --variations s3:// failures.jsonl"),
+        ("evaluate", "--samples --vocals --truth s3://"),
+        ("prove", "--songs --try"),
+        ("render_songs", "--scores --soundfont MELODY failures.jsonl"),
+    ],
+)
+def test_a_job_teaches_from_it_alone_and_without_ray(uploaded: Path, job: str, words: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELP, f"jobs/{job}.py"],
         cwd=uploaded,
@@ -56,4 +66,5 @@ def test_a_job_teaches_from_it_alone_and_without_ray(uploaded: Path, job: str) -
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "--out" in done.stdout
+    for word in ["--out", *words.split()]:
+        assert word in done.stdout

@@ -48,13 +48,6 @@ def failures(out: object) -> dict[str, dict]:
     return {Path(row["source"]).name: row for row in pq.read_table(f"{out}/failures.parquet").to_pylist()}
 
 
-def test_help_teaches_without_starting_ray() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
-    for word in ("--songs", "--out", "--retry-failed", "ray job submit", "s3://"):
-        assert word in done.stdout
-    assert "Started a local Ray" not in done.stdout + done.stderr
-
-
 def test_good_songs_give_pairs_and_bad_ones_rows_with_reasons(local_ray: None, tmp_path: Path) -> None:
     songs, out = tmp_path / "songs", tmp_path / "popdb"
     write_song(songs / "deep" / "er" / "Ann - Two chunks.ogg", 96.0, seed=1)

@@ -45,15 +45,6 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("script", ["evaluate.py", "prove.py"])
-def test_help_teaches_without_starting_ray(script: str) -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / script, "--help"], capture_output=True, text=True, check=True
-    )
-    assert "--out" in done.stdout
-    assert "Started a local Ray" not in done.stdout + done.stderr
-
-
 def test_two_systems_become_scores_and_a_report(local_ray: None, folders: Path) -> None:
     out = folders / "report"
     arguments = (

@@ -41,13 +41,6 @@ def failures(out: Path) -> dict[str, str]:
     return {Path(row["vocals"]).name: row["error"] for row in rows}
 
 
-def test_help_teaches_without_starting_ray() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
-    for word in ("--mix", "--separate", "--region", "--variations", "s3://", "failures.jsonl"):
-        assert word in done.stdout
-    assert "ray" not in done.stderr.lower()
-
-
 def test_a_recording_becomes_bands_and_mixes_without_ray(tmp_path: Path, checkpoint: Path) -> None:
     audio.write(tmp_path / "vocals.ogg", song_audio(3.0, 1))
     command = [SCRIPT, tmp_path / "vocals.ogg", "-o", tmp_path / "deep" / "band.flac", "--variations", "2"]

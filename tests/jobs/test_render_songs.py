@@ -1,8 +1,6 @@
 """The job as a user runs it, on a small archive with one broken score."""
 
 import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -24,13 +22,6 @@ def run(*arguments: object) -> tuple[int, str]:
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
-
-
-def test_help_teaches_without_starting_ray() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
-    for word in ("--scores", "--out", "--soundfont", "MELODY", "true stems", "failures.jsonl"):
-        assert word in done.stdout
-    assert "Started a local Ray" not in done.stdout + done.stderr
 
 
 def test_an_archive_becomes_a_stems_folder_and_a_rerun_skips_it(local_ray: None, tmp_path: Path) -> None:
