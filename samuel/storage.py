@@ -54,6 +54,8 @@ class StoredFile:
 
     name: str
     size: int
+    version: str = ""
+    """Changes when the file does: the time when it was written, or S3's ETag."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def list_files(folder: Location) -> Listing:
     prefix = located.path.rstrip("/") + "/"
     found = patiently(lambda: located.fs.find(located.path.rstrip("/"), detail=True), located, "list")
     files = [
-        StoredFile(name.removeprefix(prefix), int(info["size"]))
+        StoredFile(name.removeprefix(prefix), int(info["size"]), str(info.get("ETag", "")))
         for name, info in found.items()
         if name.startswith(prefix) and not name.endswith("/")
     ]
@@ -273,7 +275,7 @@ def _list_local(folder: Path) -> Listing:
             if stat.S_ISDIR(found.st_mode):
                 walk(Path(entry.path))
             elif stat.S_ISREG(found.st_mode):
-                files.append(StoredFile(name, found.st_size))
+                files.append(StoredFile(name, found.st_size, str(found.st_mtime_ns)))
 
     walk(folder)
     return Listing(tuple(sorted(files, key=lambda file: file.name)), tuple(unreadable))

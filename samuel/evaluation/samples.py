@@ -7,13 +7,12 @@ the extension: `truth/verse/1.wav` and `samuel/verse/1.mp3` are one track of two
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from samuel.songs import AUDIO_EXTENSIONS
-from samuel.storage import as_path, join, kind_of, patiently
+from samuel.storage import as_path, join, kind_of, list_files
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,23 @@ def read_folder(system: str, folder: str) -> Folder:
     root = as_path(folder)
     if kind_of(root) != "directory":
         raise ValueError(f"expected a folder of audio files for {system!r}, but there is none at {root}")
-    found = patiently(lambda: root.fs.find(root.path, detail=True), root, "list")
+    listing = list_files(folder)
     samples: dict[str, Sample] = {}
-    warnings = []
-    for path in sorted(found):
-        name = PurePosixPath(path).relative_to(PurePosixPath(root.path)).as_posix()
-        file = PurePosixPath(name)
+    warnings = [f"{system}: the folder {one} cannot be read" for one in listing.unreadable]
+    for found in listing.files:
+        file = PurePosixPath(found.name)
         if file.suffix[1:].lower() not in AUDIO_EXTENSIONS or any(
             part.startswith(".") for part in file.parts
         ):
             continue
         track = unicodedata.normalize("NFC", file.with_suffix("").as_posix())
         if track in samples:
-            warnings.append(f"{system}: {name} is left out, as {samples[track].source} is the same track")
+            warnings.append(
+                f"{system}: {found.name} is left out, as {samples[track].source} is the same track"
+            )
             continue
-        samples[track] = Sample(system, track, str(join(root, name)), version_of(found[path]))
+        version = f"{found.size} {found.version}"
+        samples[track] = Sample(system, track, str(join(root, found.name)), version)
     if not samples:
         raise ValueError(
             f"there are no audio files for {system!r} in {root}; expected {sorted(AUDIO_EXTENSIONS)}"
@@ -81,19 +82,10 @@ def read_folder(system: str, folder: str) -> Folder:
     return Folder(samples, tuple(warnings))
 
 
-def version_of(about: Mapping[str, Any]) -> str:
-    """What changes when a file does, from what a listing tells about it."""
-    return f"{about['size']} {about.get('ETag') or about.get('mtime')}"
-
-
 def folder_version(folder: str) -> str:
     """What changes when any file of a folder does; empty where there is no folder. Raises StorageError."""
-    root = as_path(folder)
-    if kind_of(root) != "directory":
-        return ""
-    found = patiently(lambda: root.fs.find(root.path, detail=True), root, "list")
-    listing = [(path, version_of(about)) for path, about in sorted(found.items())]
-    return hashlib.sha256(repr(listing).encode()).hexdigest()[:24]
+    files = list_files(folder).files
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:24] if files else ""
 
 
 def missing_tracks(folders: dict[str, Folder]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from samuel import audio
-from samuel.evaluation.samples import missing_tracks, parse_systems, read_folder
+from samuel.evaluation.samples import folder_version, missing_tracks, parse_systems, read_folder
 from tests.evaluation import signals
 from tests.s3 import S3Location
 
@@ -37,6 +37,17 @@ def test_a_changed_file_has_another_key(tmp_path: Path) -> None:
     assert read_folder("ours", str(tmp_path)).samples["1"].key != before
 
 
+def test_links_are_followed(tmp_path: Path) -> None:
+    fill(tmp_path / "there", "1.wav", "verse/2.wav")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "verse").symlink_to(tmp_path / "there" / "verse")
+    (tmp_path / "here" / "1.wav").symlink_to(tmp_path / "there" / "1.wav")
+    before = read_folder("ours", str(tmp_path / "here")).samples
+    assert set(before) == {"1", "verse/2"}
+    (tmp_path / "there" / "1.wav").write_bytes(b"2.wav")
+    assert read_folder("ours", str(tmp_path / "here")).samples["1"].key != before["1"].key
+
+
 def test_folders_may_lie_on_s3(tmp_path: Path, s3: S3Location) -> None:
     import s3fs
 
@@ -44,6 +55,10 @@ def test_folders_may_lie_on_s3(tmp_path: Path, s3: S3Location) -> None:
     s3fs.S3FileSystem().put(str(tmp_path / "1.flac"), f"{s3.url}/ours/a/1.flac")
     (sample,) = read_folder("ours", f"{s3.url}/ours").samples.values()
     assert (sample.track, sample.source) == ("a/1", f"{s3.url}/ours/a/1.flac")
+    assert folder_version(f"{s3.url}/ours") == folder_version(f"{s3.url}/ours") != ""
+    s3fs.S3FileSystem().pipe(f"{s3.url}/ours/a/1.flac", bytes((tmp_path / "1.flac").stat().st_size))
+    (other,) = read_folder("ours", f"{s3.url}/ours").samples.values()
+    assert other.key != sample.key
 
 
 def test_wrong_folders_are_clear_errors(tmp_path: Path) -> None:
