@@ -111,6 +111,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
                     max_seconds=settings.max_seconds,
                     max_bytes=settings.max_bytes,
                     max_variations=settings.max_variations,
+                    max_steps=settings.max_steps,
                 )
             ]
         )
@@ -244,7 +245,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         balance: Balance = 0.0,
         format: Format = "wav",
     ) -> Response:
-        """Voice and band together, loudness normalised, never clipped."""
+        """Voice and band together, at -14 LUFS and at most -1 dBTP: never clipped."""
         return await mixed(desk.find(job_id, request.state.owner), variation, balance, format)
 
     async def band(

@@ -12,7 +12,7 @@ from jobs.serving.problems import Problem, ProblemError
 from jobs.serving.settings import Settings
 from samuel import __version__
 from samuel.generation import Recipe
-from samuel.generation.recipe import MOST_GUIDANCE
+from samuel.generation.recipe import MOST_GUIDANCE, MOST_STEPS
 
 ACCOMPANIMENTS = "/v1/accompaniments"
 MEDIA_TYPES = {
@@ -56,6 +56,9 @@ class Asked(BaseModel):
         ge=0,
         le=MOST_GUIDANCE,
         description="How closely to follow the voice; 1: as the network does by itself.",
+    )
+    steps: int | None = Field(
+        None, ge=1, le=MOST_STEPS, description="In place of the quality's; the service may allow fewer."
     )
     variations: int = Field(1, ge=1, le=16, description="How many to make; the service may allow fewer.")
     separate: bool = Field(False, description="The recording is a whole mix: take the voice out of it first.")
@@ -144,6 +147,7 @@ class Model(BaseModel):
     max_seconds: float
     max_bytes: int
     max_variations: int
+    max_steps: int
 
 
 class Models(BaseModel):
@@ -159,6 +163,8 @@ def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: boo
     """What a request asks for. Raises ProblemError for what cannot be done."""
     if asked.variations > settings.max_variations:
         raise ProblemError(422, f"variations: at most {settings.max_variations} here")
+    if asked.steps and asked.steps > settings.max_steps:
+        raise ProblemError(422, f"steps: at most {settings.max_steps} here")
     if (asked.vocals is None) == (asked.reference is None):
         raise ProblemError(
             422, "send a recording in the field `vocals`, or the `reference` of an earlier result"
@@ -183,6 +189,7 @@ def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: boo
     if asked.seed + asked.variations - 1 > MOST_SEED:
         raise ProblemError(422, f"seed: the last variation's would be beyond {MOST_SEED}")
     recipes = tuple(
-        Recipe(asked.quality, asked.seed + number, asked.guidance) for number in range(asked.variations)
+        Recipe(asked.quality, asked.seed + number, asked.guidance, asked.steps)
+        for number in range(asked.variations)
     )
     return Order(recipes, asked.separate, remake, kept, owner)

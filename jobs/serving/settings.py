@@ -54,6 +54,7 @@ class Settings(BaseModel):
     max_decode_seconds: float = Field(default=60.0, gt=0, description="Of work to read a recording.")
     max_upload_seconds: float = Field(default=120.0, gt=0, description="Until an upload must be there.")
     max_variations: int = Field(default=4, ge=1)
+    max_steps: int = Field(default=100, ge=1, description="Of the sampler, where a client says how many.")
     max_job_seconds: float = Field(default=3600.0, gt=0, description="From acceptance to result.")
     rate_limit: str | None = Field(
         default=None,

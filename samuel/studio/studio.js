@@ -259,6 +259,7 @@ async function hearEarly(job, signal) {
       lane.draw();
       listenTo(lane);
       bringIntoView(lane);
+      leadToPlay();
     }
   }
 }
@@ -298,6 +299,11 @@ function takeAway(band) {
 function tellReady(made) {
   const names = made.map((band) => band.lane.title);
   say(`${names.join(", ")} ${names.length > 1 ? "are" : "is"} ready. Press Play, or Space.`);
+  leadToPlay();
+}
+
+/** From where it has nothing more to do, the focus goes to what is wanted next. */
+function leadToPlay() {
   if ([$("generate"), $("remake"), document.body].includes(document.activeElement)) focusOn($("play"));
 }
 

@@ -53,6 +53,8 @@ def test_what_is_no_vocal_recording_is_refused_with_the_reason(
         ({"guidance": "1000"}, 422, "guidance"),
         ({"guidance": "nan"}, 422, "guidance"),
         ({"variations": "9"}, 422, "at most 4"),
+        ({"steps": "101"}, 422, "at most 100"),
+        ({"steps": "0"}, 422, "steps"),
         ({"format": "aiff"}, 422, "format"),
         ({"path": "/etc/passwd"}, 422, "path"),
         ({"start": "1", "end": "2"}, 422, "reference"),
