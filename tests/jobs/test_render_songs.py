@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 from samuel.rendering.song import ANNOTATIONS, STEMS
 from tests.rendering.scores import write_lead_sheet, write_midi
 
-SCRIPT = Path(__file__).parents[2] / "jobs" / "render_songs.py"
-
 
 def run(*arguments: object) -> tuple[int, str]:
     from jobs.render_songs import main
