@@ -41,6 +41,7 @@ def main(
     quality: Annotated[
         str, typer.Option(help="draft, standard or best: more steps, more time.")
     ] = "standard",
+    steps: Annotated[int | None, typer.Option(help="In place of the quality's number of steps.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed plays another accompaniment.")] = 0,
     variations: Annotated[
         int,
@@ -104,7 +105,7 @@ def main(
             "checkpoint": absolute(checkpoint) if checkpoint else None,
             "codec": codec,
             "separator": separator if separate else None,
-            "recipe": Recipe(quality, seed, guidance),
+            "recipe": Recipe(quality, seed, guidance, steps),
             "mixdown": Mixdown(balance, loudness),
             "max_seconds": 60 * max_minutes,
         }
