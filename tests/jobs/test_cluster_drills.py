@@ -40,7 +40,7 @@ def on_gpus(songs: Path, out: Path) -> list[str]:
     ]
 
 
-def test_gpu_nodes_come_one_that_is_lost_is_replaced_and_all_go(
+def test_gpu_nodes_come_for_a_job_one_is_lost_at_work_and_all_go(
     cluster: Cluster, songs: Path, undisturbed: pa.Table, tmp_path: Path
 ) -> None:
     assert not cluster.nodes()
