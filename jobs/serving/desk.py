@@ -244,7 +244,8 @@ class Desk:
 
     async def pieces(self, job: Job, variation: int) -> list[bytes]:
         """A variation of a job that has ended well. Raises a 409 for any other, a 404 for one that is not there."""
-        return [await self.read(job, piece_file(variation, number)) for number in range(max(1, job.pieces))]
+        names = (piece_file(variation, number) for number in range(max(1, job.pieces)))
+        return await asyncio.gather(*(self.read(job, name) for name in names))
 
     async def _file(self, job: Job, name: str) -> bytes:
         try:

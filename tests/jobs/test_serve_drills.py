@@ -18,6 +18,7 @@ import yaml
 from jobs.bench_serving import kill_under_load, load, replicas
 from jobs.serving.workers import encode_audio
 from samuel.audio import decode
+from samuel.config import SAMPLE_RATE
 from tests.jobs.local_service import write_tiny_checkpoint
 from tests.jobs.songs import song_audio
 from tests.s3 import free_ports
@@ -128,7 +129,9 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
                 assert time.monotonic() < until, (tmp_path / "log").read_text()
                 time.sleep(1)
             answer = httpx.post(address + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200)
-            assert decode(io.BytesIO(answer.raise_for_status().content)).shape[0] == 2
+            band = decode(io.BytesIO(answer.raise_for_status().content))
+            streamed = httpx.get(f"{address}{answer.headers['location']}/stream").raise_for_status().content
+            assert decode(io.BytesIO(streamed)).shape == band.shape == (2, SAMPLE_RATE)
             assert "Sing something" in httpx.get(address).text
             (spool,) = tmp_path.glob("samuel-*")
             assert spool.stat().st_mode & 0o077 == 0  # a voice is nobody else's

@@ -211,13 +211,19 @@ def test_by_keyboard_alone(page: Page) -> None:
         "The band is playing along…", timeout=3 * SECONDS
     )  # as a screen reader hears it
     expect(page.locator(BANDS)).to_have_count(1, timeout=3 * SECONDS)
+    expect(page.locator("#news")).to_contain_text("Band A is ready")
+    expect(page.get_by_role("button", name="Play")).to_be_focused()
     page.get_by_role("button", name="Redo a part").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_label("Start of the part")).to_be_focused()
+    page.get_by_role("button", name="Leave it").press("Enter")
+    expect(page.get_by_role("button", name="Redo a part")).to_be_focused()
     unnamed = page.locator("button:visible, input:visible, select:visible").evaluate_all(
         "all => all.filter(one => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).length"
     )
     assert unnamed == 0
+    page.get_by_role("button", name="Remove Band A").press("Enter")
+    expect(page.get_by_role("button", name="Make a band")).to_be_focused()
 
 
 def test_a_song_is_recorded(page: Page) -> None:
