@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samuel.config import SAMPLE_RATE
+from samuel.evaluation.hub import answers
 
 AXES = ("PQ", "PC", "CE", "CU")
 HUB = "facebook/audiobox-aesthetics"
@@ -69,8 +70,9 @@ def fetch_weights(weights: str) -> str:
         path = local_weights(weights)
         if path is None:
             logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of each of its tries
-            hf_hub_download(HUB, "config.json")
-            path = hf_hub_download(HUB, "model.safetensors")
+            here = not answers(HUB)
+            hf_hub_download(HUB, "config.json", local_files_only=here)
+            path = hf_hub_download(HUB, "model.safetensors", local_files_only=here)
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from samuel.audio import resample
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.aesthetics import WeightsError
+from samuel.evaluation.hub import only_here
 from samuel.generation import PRETRAINED, Generator, Recipe
 
 PROMPT = "pop song, instrumental accompaniment with drums, bass, guitar and keyboards, no vocals"
@@ -81,8 +82,9 @@ class MusicGen:
         import transformers
 
         self.device = torch.device(device)
-        self.processor = transformers.AutoProcessor.from_pretrained(weights)
-        loaded: Any = getattr(transformers, self.kind).from_pretrained(weights)
+        here = only_here(weights)
+        self.processor = transformers.AutoProcessor.from_pretrained(weights, local_files_only=here)
+        loaded: Any = getattr(transformers, self.kind).from_pretrained(weights, local_files_only=here)
         self.model = loaded.to(self.device).eval()
         self.parameters = count_parameters([self.model])
         self.rate = int(self.model.config.audio_encoder.sampling_rate)
@@ -157,7 +159,10 @@ class StableAudioOpen:
         from diffusers import StableAudioPipeline
 
         dtype = torch.float16 if device == "cuda" else torch.float32
-        self.pipeline: Any = StableAudioPipeline.from_pretrained(weights, torch_dtype=dtype).to(device)
+        loaded: Any = StableAudioPipeline.from_pretrained(
+            weights, torch_dtype=dtype, local_files_only=only_here(weights)
+        )
+        self.pipeline = loaded.to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.device = device
         networks = [one for one in self.pipeline.components.values() if isinstance(one, torch.nn.Module)]
