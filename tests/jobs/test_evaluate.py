@@ -115,35 +115,47 @@ def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location
         assert pq.read_table(file).num_rows == 3 + 3 + 3 * 3 + 3
 
 
-def test_tracks_are_made_once_and_anew_for_other_vocals(local_ray: None, folders: Path) -> None:
+def test_tracks_are_made_and_timed_first_and_a_system_without_weights_stops_nothing(
+    local_ray: None, folders: Path
+) -> None:
     checkpoint = write_tiny_checkpoint(folders / "run")
     out = folders / "report"
-    arguments = (
+    (folders / "vocals" / "b.ogg").write_text("no audio")
+    code, output = evaluate(
         *("--samples", f"ours=generate:samuel@{checkpoint}", "theirs=generate:musicgen-small@nowhere"),
         *("--vocals", folders / "vocals", "--aesthetics", "none", "--examples", 0, "--out", out),
     )
-    (folders / "vocals" / "b.ogg").write_text("no audio")
-    code, output = evaluate(*arguments)
     assert code == 0, output
     assert "theirs makes nothing: the weights of musicgen-small cannot be had from nowhere" in output
     assert "ours made nothing of b: not audio" in output
-    (folder,) = (out / "samples").iterdir()
-    made = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.flac")}
-    assert made.keys() == {"a.flac", "c.flac"}
+    own = pq.read_table(out / "scores.parquet").filter(pc.field("system") == "ours")
+    assert own["track"].to_pylist() == ["a", "c"]
+    assert own["seconds"].to_pylist() == [pytest.approx(8.0, abs=0.01)] * 2
     page = (out / "report.html").read_text()
     assert "ours (samuel)" in page  # timed
     assert "1 thread" in page
 
-    audio.write(folders / "vocals" / "a.ogg", 0.5 * signals.band(6.0, 2))  # another take
-    (folders / "vocals" / "c.ogg").unlink()
-    code, output = evaluate(*arguments)
-    assert code == 0, output
-    again = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.flac")}
-    assert again["c.flac"] == made["c.flac"]
-    assert again["a.flac"] > made["a.flac"]
-    own = pq.read_table(out / "scores.parquet").filter(pc.field("system") == "ours")
-    assert own["track"].to_pylist() == ["a"]
-    assert own["seconds"].to_pylist() == [pytest.approx(6.0, abs=0.01)]
+
+def test_a_track_is_made_once_and_anew_for_other_vocals_or_another_prompt(folders: Path) -> None:
+    from jobs.generating import Generate, unmade
+    from samuel.evaluation.samples import read_folder
+
+    place = str(folders / "made")
+    work = Generate(f"samuel@{write_tiny_checkpoint(folders / 'run')}", "cpu", place, 60.0, 1)
+
+    def missing(**prompts: str) -> list[dict[str, str]]:
+        return unmade(place, read_folder("vocals", str(folders / "vocals")).samples, prompts)
+
+    rows = missing()
+    assert [row["track"] for row in rows] == ["a", "b", "c"]
+    assert not work(rows[0])["error"]
+    assert [row["track"] for row in missing()] == ["b", "c"]
+    assert [row["track"] for row in missing(a="a waltz")] == ["a", "b", "c"]
+    (folders / "vocals" / "a.ogg").write_text("no audio")
+    row, *_ = missing()
+    assert row["track"] == "a"
+    assert "not audio" in work(row)["error"]
+    assert not list(Path(place).glob("*.flac"))  # what earlier vocals had got is not left for the new ones
 
 
 @pytest.mark.parametrize(
