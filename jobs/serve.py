@@ -23,7 +23,7 @@ from jobs.serving.desk import Desk, WorkerLost
 from jobs.serving.job import State
 from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
-from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread
+from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
 from samuel.generation import PRETRAINED, WindowTask
 from samuel.storage import is_s3
 from samuel.training.checkpoint import best_of
@@ -59,8 +59,8 @@ class Windows:
     """Denoises windows, of whichever requests, in batches."""
 
     def __init__(self, settings: Settings, device: str):
-        self.thread = one_thread(settings, device)
-        self.sampler = self.thread.submit(Sampler, settings, device).result()
+        self.thread = OneThread(settings, device)
+        self.sampler = self.thread.waited_for(Sampler, settings, device)
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """`user_config`: how many windows to a batch, and how long to wait for one to fill."""
@@ -76,7 +76,7 @@ class Windows:
             nonlocal share
             share = done
 
-        work = asyncio.get_running_loop().run_in_executor(self.thread, self.sampler, tasks, progress)
+        work = asyncio.ensure_future(self.thread(self.sampler, tasks, progress))
         while not (await asyncio.wait({work}, timeout=TELL_SECONDS))[0]:
             yield [share] * len(tasks)
         yield [Made(latents) for latents in work.result()]
@@ -94,17 +94,15 @@ class Audio:
     """Reads recordings, decodes latents, mixes and converts."""
 
     def __init__(self, settings: Settings, device: str):
-        self.thread = one_thread(settings, device)
-        self.coder = self.thread.submit(Coder, settings, device).result()
+        self.thread = OneThread(settings, device)
+        self.coder = self.thread.waited_for(Coder, settings, device)
 
     async def ready(self) -> bool:
         return True
 
     async def do(self, what: str, *arguments: Any) -> Any:
         """A method of `Coder`."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.thread, getattr(self.coder, what), *arguments
-        )
+        return await self.thread(getattr(self.coder, what), *arguments)
 
 
 class RemoteWorkers:
@@ -257,7 +255,7 @@ def app(arguments: dict[str, Any]) -> serve.Application:
         if not ray.is_initialized():  # `serve run` calls this first, then uses the Ray that it finds
             ray.init(namespace="serve")
         device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"
-    # One GPU holds both; on a CPU both may use all cores, since they rarely work at the same time.
+    # One GPU holds both; on a CPU both use all cores, in turn.
     kind, other = ("num_gpus", {"num_cpus": 0}) if device == "cuda" else ("num_cpus", {})
     batch = settings.batch_size or (16 if device == "cuda" else 1)
     windows = deployment(

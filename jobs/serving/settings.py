@@ -27,7 +27,9 @@ class Settings(BaseModel):
         default="auto", pattern="^(auto|cpu|cuda)$", description="auto: cuda where the cluster has a GPU."
     )
     threads: int | None = Field(
-        default=None, ge=1, description="Of a worker on the CPU; by default all cores of its machine."
+        default=None,
+        ge=1,
+        description="Of a worker on the CPU; by default all cores of its machine, in turn with others.",
     )
     batch_size: int | None = Field(
         default=None,

@@ -3,10 +3,13 @@
 What goes between processes: recordings and stems as encoded bytes, latents as float32 (64, frames).
 """
 
+import asyncio
 import io
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from jobs.serving.settings import Settings
+from jobs.serving.turns import turn
 from samuel.audio import AudioError, decode, is_silent, probe, write
 from samuel.config import SAMPLE_RATE
 from samuel.generation import PRETRAINED, Generator, WindowTask
@@ -126,16 +130,30 @@ def load(checkpoint: str, codec: str, device: str) -> Generator:
     return Generator.load(checkpoint, codec, device)
 
 
-def one_thread(settings: Settings, device: str) -> ThreadPoolExecutor:
+class OneThread:
     """Where a worker computes, one call after the other, beside the event loop.
 
     torch's number of threads belongs to the thread that sets it. Ray sets it by the CPUs booked; by default we take
-    all of the machine.
+    all of the machine, in turn with its other workers.
     """
-    cores = settings.threads or os.cpu_count() or 1
-    return ThreadPoolExecutor(
-        1, initializer=lambda: torch.set_num_threads(cores) if device == "cpu" else None
-    )
+
+    def __init__(self, settings: Settings, device: str):
+        threads = settings.threads or os.cpu_count() or 1
+        self.in_turn = device == "cpu" and settings.threads is None
+        self.pool = ThreadPoolExecutor(
+            1, initializer=lambda: torch.set_num_threads(threads) if device == "cpu" else None
+        )
+
+    async def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self._compute, work, *arguments)
+
+    def waited_for(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """As a call, for those who are no coroutine."""
+        return self.pool.submit(self._compute, work, *arguments).result()
+
+    def _compute(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        with turn() if self.in_turn else nullcontext():
+            return work(*arguments)
 
 
 def read_untrusted(recording: bytes, settings: Settings) -> Tensor:

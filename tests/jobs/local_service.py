@@ -20,7 +20,7 @@ from jobs.serving.desk import Desk
 from jobs.serving.job import State
 from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
-from jobs.serving.workers import Coder, Heard, ModelCard, Sampler, one_thread
+from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
 from samuel.codec import load_codec
 from samuel.config import LATENT_CHANNELS
 from samuel.generation import WindowTask
@@ -49,7 +49,7 @@ def write_tiny_checkpoint(folder: Path) -> str:
 class LocalWorkers:
     def __init__(self, settings: Settings):
         self.coder, self.sampler = Coder(settings, "cpu"), Sampler(settings, "cpu")
-        self.thread = one_thread(settings, "cpu")
+        self.thread = OneThread(settings, "cpu")
 
     async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
         yield 0.0
@@ -74,7 +74,7 @@ class LocalWorkers:
         return await self._do(self.coder.mix, vocals, pieces, samples, balance_db, file_format)
 
     async def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, work, *arguments)
+        return await self.thread(work, *arguments)
 
     async def card(self) -> ModelCard:
         return self.sampler.card()
