@@ -69,7 +69,7 @@ def main(
         python jobs/evaluate.py --samples samuel=s3://bucket/ours jukebox=s3://bucket/jukebox --out s3://bucket/report
 
     SYSTEM is samuel, musicgen-small, -medium, -large, -melody or stable-audio-open, with its weights after an @ where
-    they are not the hub's or the package's (samuel@runs/first). Generated systems are timed too (Table II).
+    they are not the hub's or the package's (samuel@runs/first). Generated systems are timed in each run (Table II).
     """
     from rich.console import Console
     from rich.markup import escape

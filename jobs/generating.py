@@ -50,16 +50,15 @@ def produce(
                     notice(f"{name} made nothing of {row['track']}: {row['error']}")
     except ValueError as error:
         notice(f"{name} makes nothing: {error}")
-    there = {file.name for file in list_files(place).files}
-    tracks = {track: one for track, one in vocals.items() if f"{track}.flac" in there}
+    lacking = {row["track"] for row in unmade(place, vocals, prompts)}
+    tracks = [track for track in vocals if track not in lacking]
     if not tracks:
         return Folder({}), None
     samples = read_folder(name, place).samples
     folder = Folder({track: samples[track] for track in tracks})
     try:
         with console.status(f"timing {name}"):
-            first = next(iter(tracks.values())).source
-            timing = time_system(system, first, workers.device, max_seconds)
+            timing = time_system(system, vocals[tracks[0]].source, workers.device, max_seconds)
     except ValueError as error:
         notice(str(error))
         return folder, None
