@@ -213,9 +213,11 @@ class Desk:
                 await self.changed.wait_for(lambda seen=seen: (job.state, job.stage, job.progress) != seen)  # type: ignore[misc]
 
     async def listen(self, job: Job, variation: int) -> AsyncIterator[bytes]:
-        """A variation's pieces, each as soon as it is made. Raises the problem of a job that ends before them."""
+        """A variation's pieces, each as soon as it is made. Raises the problem of a job that has ended, or ends, before them."""
         if variation >= len(job.order.recipes):
             raise ProblemError(404, f"there is no variation {variation}")
+        if job.over:
+            require_success(job)
         heard = 0
 
         def made() -> int:
@@ -228,10 +230,7 @@ class Desk:
                 break
             yield await self._file(job, piece_file(variation, heard))
             heard += 1
-        if job.problem:
-            raise ProblemError(job.problem["status"], job.problem["detail"])
-        if job.state != "succeeded":
-            raise ProblemError(409, f"the accompaniment is {job.state}")
+        require_success(job)
 
     async def read(self, job: Job, name: str) -> bytes:
         """A file of a job that has ended well, or the voice once it is heard. Raises a 409 for any other."""
@@ -414,3 +413,11 @@ async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(work)
     except* Exception as errors:
         raise errors.exceptions[0] from None
+
+
+def require_success(job: Job) -> None:
+    """Raises the problem of a job that has not ended well."""
+    if job.problem:
+        raise ProblemError(job.problem["status"], job.problem["detail"])
+    if job.state != "succeeded":
+        raise ProblemError(409, f"the accompaniment is {job.state}")
