@@ -231,7 +231,7 @@ class Studio:
         return build_api(self.desk, self.settings)
 
     def __del__(self) -> None:
-        """When the app is stopped, not when it is killed: nobody's voice stays behind."""
+        """When the app is stopped (Ctrl-C, `serve shutdown`), not when it is killed: nobody's voice stays behind."""
         if self.own_spool:
             shutil.rmtree(self.own_spool, ignore_errors=True)
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,7 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & has it ignored
         )
         try:
             address = f"http://127.0.0.1:{port}"
@@ -136,7 +138,7 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
             (spool,) = tmp_path.glob("samuel-*")
             assert spool.stat().st_mode & 0o077 == 0  # a voice is nobody else's
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.wait(60)
     assert not list(tmp_path.glob("samuel-*"))
 
