@@ -32,13 +32,14 @@ from samuel.training.checkpoint import Checkpoint, RunConfig, save
 
 def write_tiny_checkpoint(folder: Path) -> str:
     """A checkpoint of the preset tiny with random weights: its bands are noise."""
-    generator = torch.Generator().manual_seed(0)
     preset = preset_named("tiny")
-    weights = SamuelUNet(preset.model).state_dict()  # with zeros where training begins
-    weights = {
-        name: one + 0.05 * torch.randn(one.shape, generator=generator) if one.is_floating_point() else one
-        for name, one in weights.items()
-    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = SamuelUNet(preset.model).state_dict()  # with zeros where training begins
+        weights = {
+            name: one + 0.05 * torch.randn(one.shape) if one.is_floating_point() else one
+            for name, one in weights.items()
+        }
     moments = torch.stack((torch.zeros(LATENT_CHANNELS), torch.ones(LATENT_CHANNELS)))
     config = RunConfig("tiny", preset.model, preset.training, load_codec("mini").identity, "none")
     statistics = Statistics(moments, moments.clone())
