@@ -25,8 +25,8 @@ class ConditionalModel(Protocol):
 class Guidance:
     """How much more a sampler is to follow the vocals than the network does by itself."""
 
-    scale: float = 2.0
-    """1: no guidance."""
+    scale: float = 4.0
+    """1: no guidance. Of 1, 2, 3, 4 and 6, 4 follows songs that were never heard best."""
     rescale: float = 0.7
     """Share, in [0, 1], of the guided prediction whose standard deviation is restored (Lin et al. 2023)."""
     interval: tuple[float, float] = (0.0, float("inf"))
