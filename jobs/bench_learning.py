@@ -14,7 +14,8 @@ app = typer.Typer(add_completion=False)
 def main(
     data: Annotated[str, typer.Option(help="A POPDB: a folder or s3://bucket/prefix.")],
     out: Annotated[Path, typer.Option(help="A folder for the runs and the table; the same again goes on.")],
-    steps: Annotated[int, typer.Option(min=1, help="Of each run.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Of each run that is compared.")] = 500,
+    steps_by_heart: Annotated[int, typer.Option(min=1, help="Of the run on eight pairs.")] = 1500,
     preset: Annotated[str, typer.Option(help="paper or tiny.")] = "paper",
     crop_frames: Annotated[
         int, typer.Option(min=1, max=1024, help="Frames of each pair that a step sees.")
@@ -42,7 +43,7 @@ def main(
     class Progress:
         def trained(self, step: int, total: int, values: dict[str, float]) -> None:
             if step % 50 == 0:
-                console.print(f"step {step} of {steps}: loss {values['loss']:.4f}")
+                console.print(f"step {step}: loss {values['loss']:.4f}")
 
         def validated(self, step: int, values: dict[str, float]) -> None:
             console.print(f"step {step}: validation {values['loss']:.4f}")
@@ -56,7 +57,9 @@ def main(
             found.training, crop_frames=crop_frames, validate_every=250, validation_items=60
         )
         short = Preset(found.model, training)
-        for one in run_all(short, preset, load_training_data(data), str(out), steps, chosen, Progress()):
+        for one in run_all(
+            short, preset, load_training_data(data), str(out), steps, steps_by_heart, chosen, Progress()
+        ):
             learned.append(one)
             console.print(f"done: {one.name}")
             text = f"`python {' '.join(sys.argv)}`:\n\n{table(learned)}"

@@ -50,12 +50,14 @@ def run_all(
     data: TrainingData,
     out: Location,
     steps: int,
+    steps_by_heart: int,
     device: torch.device,
     watch: Watch,
 ) -> Iterator[Learned]:
-    """A few pairs by heart, then each of `ARMS`, all of `steps` steps with the same noise and batches."""
+    """A few pairs by heart, then each of `ARMS` in `steps` steps with the same noise and batches."""
     few = few_pairs(data)
-    yield _run(preset, name, f"{FEW} pairs by heart", {"vocal_noise": 0.0}, few, out, steps, device, watch)
+    by_heart = {"vocal_noise": 0.0, "ema_decay": 0.99}  # an average over the last steps, as the run is short
+    yield _run(preset, name, f"{FEW} pairs by heart", by_heart, few, out, steps_by_heart, device, watch)
     for arm, changes in ARMS.items():
         yield _run(preset, name, arm, changes, data, out, steps, device, watch)
 

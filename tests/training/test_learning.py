@@ -20,7 +20,7 @@ def test_every_arm_is_run_once_and_reported(tmp_path: Path) -> None:
     short = Preset(TINY.model, dataclasses.replace(TINY.training, crop_frames=64))
 
     def run() -> str:
-        learned = list(run_all(short, "tiny", data, tmp_path / "runs", 4, torch.device("cpu"), Silence()))
+        learned = list(run_all(short, "tiny", data, tmp_path / "runs", 4, 5, torch.device("cpu"), Silence()))
         assert [one.name for one in learned[1:]] == list(ARMS)
         errors = {float(one.answers["right"].loss.mean()) for one in learned[1:]}
         assert len(errors) == len(ARMS)  # each arm is another training
