@@ -66,7 +66,10 @@ def parse_variation(text: str, base: Variation) -> Variation:
 
 def fingerprint(generator: Generator, variation: Variation, seconds: float) -> str:
     """Of all that decides what is generated: weights, codec, recipe, and the length of the excerpts."""
-    digest = hashlib.sha256(f"{generator.codec.identity} {variation.recipe} {seconds:g}".encode())
+    recipe = variation.recipe  # resolved: a default may change while audio made with the old one lies there
+    digest = hashlib.sha256(
+        f"{generator.codec.identity} {recipe.sampling} {recipe.seed} {seconds:g}".encode()
+    )
     for name, tensor in sorted(generator.trained.model.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
