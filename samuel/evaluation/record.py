@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from samuel.audio import decode
@@ -80,6 +81,7 @@ class Listener:
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
+            threadpool_limits(threads)  # the last bit of numpy's products depends on their threads
         self.previews = previews
         self.musicnn = Musicnn(device)
         self.aesthetics = None if aesthetics == "none" else Aesthetics(aesthetics)
