@@ -122,7 +122,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         response_class=Response,
         responses=AUDIO
         | {202: {"model": Accompaniment, "description": "Accepted; the answer to `Prefer: respond-async`"}}
-        | documented(401, 404, 408, 409, 413, 422, 429, 500, 503, 504),
+        | documented(400, 401, 404, 408, 409, 413, 422, 429, 500, 503, 504),
     )
     async def accompany(
         request: Request,
