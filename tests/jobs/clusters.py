@@ -211,9 +211,14 @@ class Cluster:
         assert job.returncode == 0, output
         return output
 
-    def wait_until(self, true: Callable[[], object], seconds: float) -> None:
+    def wait_until(
+        self, true: Callable[[], object], seconds: float, job: "subprocess.Popen[str] | None" = None
+    ) -> None:
+        """Until something is `true`, which cannot become so once the cluster or the `job` ended."""
         deadline = time.monotonic() + seconds
         while not true():
+            if job and job.poll() is not None:
+                raise AssertionError(f"the job ended first:\n{job.communicate()[0]}")
             if self.process.poll() is not None:
                 raise Died((self.folder / "head.log").read_text()[-3000:])
             assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain"

@@ -3,6 +3,7 @@
 `pytest -m drill` runs these; they take minutes.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -26,24 +27,23 @@ ARGUMENTS = (
     "tiny",
     "--device",
     "cpu",
-    "--epochs",
-    "30",
     "--batch-size",
     "2",
     "--validate-every",
     "10",
 )
-"""Of three songs of two pairs: 90 steps."""
 
 
 class Running:
     """The job as a child process in a session of its own, its output in a file."""
 
-    def __init__(self, data: str, run: Path, log: Path) -> None:
+    def __init__(self, data: str, run: Path, log: Path, *, epochs: int = 30) -> None:
+        """Of three songs of two pairs: 90 steps, unless more `epochs` are asked for."""
         self.run, self.log = run, log
+        options = [*ARGUMENTS, "--epochs", str(epochs)]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), "--data", data, "--out", str(run), *ARGUMENTS],
+                [sys.executable, str(SCRIPT), "--data", data, "--out", str(run), *options],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": "local"},
@@ -63,6 +63,15 @@ class Running:
     def worker(self) -> int:
         """The process that trains."""
         return int(re.findall(r"in process (\d+)", self.log.read_text())[-1])
+
+    def kill(self) -> None:
+        """As a machine that fails takes driver and workers at once; Ray's own would soon notice that it is gone."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.process.wait()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def succeed(self) -> "Running":
         assert self.process.wait(600) == 0, self.log.read_text()[-3000:]
@@ -94,26 +103,21 @@ def test_a_killed_worker_is_replaced(popdb: str, undisturbed: str, tmp_path: Pat
 def test_a_killed_driver_is_called_again(popdb: str, undisturbed: str, tmp_path: Path) -> None:
     job = Running(popdb, tmp_path / "run", tmp_path / "log")
     job.wait_for_a_checkpoint()
-    family = [
-        job.process.pid,
-        *(child.pid for child in psutil.Process(job.process.pid).children(recursive=True)),
-    ]
-    os.kill(job.process.pid, signal.SIGKILL)
-    job.process.wait()
-    for pid in (
-        family
-    ):  # Ray's own processes notice soon that their driver is gone; a machine that fails takes them at once
-        if psutil.pid_exists(pid):
-            os.kill(pid, signal.SIGKILL)
+    job.kill()
     again = Running(popdb, tmp_path / "run", tmp_path / "log again").succeed()
     assert "training on 6 pairs" in again.log.read_text()
     assert (tmp_path / "run" / "curves.csv").read_text() == undisturbed
 
 
 def test_two_drivers_do_not_train_one_run(popdb: str, tmp_path: Path) -> None:
-    first = Running(popdb, tmp_path / "run", tmp_path / "log")
+    endless = 100_000  # or a first that is quick would be done when the second looks
+    first = Running(popdb, tmp_path / "run", tmp_path / "log", epochs=endless)
     first.wait_for_a_checkpoint()
-    second = Running(popdb, tmp_path / "run", tmp_path / "log of the second")
-    assert second.process.wait(300) == 1
-    assert "another run" in second.log.read_text()
-    first.succeed()
+    second = Running(popdb, tmp_path / "run", tmp_path / "log of the second", epochs=endless)
+    try:
+        assert second.process.wait(300) == 1
+        assert "another run" in second.log.read_text()
+        newest = checkpoint.latest(first.run)
+        first.wait(lambda: checkpoint.latest(first.run) != newest)
+    finally:
+        first.kill()
