@@ -34,6 +34,9 @@ DIED = "its worker process ended without a word, also when the song ran alone: o
 GPU_SONGS_AT_ONCE = 3
 """Songs in one GPU worker: one on the models, one being decoded, one being written."""
 
+FEW_SHARDS = 3
+"""One of each split, as a small catalogue makes."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -179,15 +182,23 @@ def run_songs(
 
 
 def merge(store: Store) -> Contents:
-    """Merge the songs that wait into shards, one task a shard; what the shards hold then."""
+    """Merge the songs that wait into shards, one task a shard; what the shards hold then.
+
+    A few are merged here, in less time than a task's process takes to start.
+    """
     contents = store.contents()
     shards = store.plan_merge(contents.sources)
     write_shard = ray.remote(num_cpus=1)(Store.write_shard)
     try:
-        ray.get([write_shard.remote(store, shard) for shard in shards])
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ValueError | OSError):
-            raise StorageError(f"cannot merge songs into shards: {error.cause}") from error
+        if len(shards) <= FEW_SHARDS:
+            for shard in shards:
+                store.write_shard(shard)
+        else:
+            ray.get([write_shard.remote(store, shard) for shard in shards])
+    except (ValueError, OSError, ray.exceptions.RayTaskError) as error:
+        cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        if isinstance(cause, ValueError | OSError):
+            raise StorageError(f"cannot merge songs into shards: {cause}") from error
         raise
     return store.contents() if shards else contents
 
