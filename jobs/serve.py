@@ -11,7 +11,9 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,7 @@ from jobs.serving.settings import Settings
 from jobs.serving.spool import Spool
 from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
 from samuel.generation import PRETRAINED, WindowTask
+from samuel.generation.recordings import Mixdown
 from samuel.storage import is_s3
 from samuel.training.checkpoint import best_of
 
@@ -43,6 +46,9 @@ TRIES = 4
 
 TELL_SECONDS = 0.25
 """Between two words on the progress of a batch."""
+
+LEFT_SECONDS = 600.0
+"""A spool that nobody touched for so long is nobody's."""
 
 LOST = (RayActorError, ObjectLostError, DeploymentUnavailableError)
 
@@ -125,9 +131,9 @@ class RemoteWorkers:
         return stem if file_format == "flac" else await self._do("convert", stem, file_format)
 
     async def mix(
-        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+        self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
     ) -> bytes:
-        return await self._do("mix", vocals, pieces, samples, balance_db, file_format)
+        return await self._do("mix", vocals, pieces, samples, mixdown, file_format)
 
     async def card(self) -> ModelCard:
         if self.known:
@@ -222,13 +228,18 @@ class Studio:
         # `async` is Serve's: no request comes before the jobs of an earlier desk are there
         self.settings = settings
         self.own_spool = None if settings.spool else default_spool()
-        spool = Spool(settings.spool or default_spool())
+        spool = Spool(settings.spool or str(self.own_spool))
         self.desk = Desk(RemoteWorkers(windows, audio), spool, settings, RayMeters())
         await self.desk.open()
         self.sweeping = asyncio.create_task(self.desk.sweep())
 
     def __serve_build_asgi_app__(self) -> Any:
         return build_api(self.desk, self.settings)
+
+    def check_health(self) -> None:
+        """Serve asks every few seconds: so whoever finds the folder knows that it is in use."""
+        if self.own_spool:
+            self.own_spool.touch()
 
     def __del__(self) -> None:
         """When the app is stopped (Ctrl-C, `serve shutdown`), not when it is killed: nobody's voice stays behind."""
@@ -237,9 +248,17 @@ class Studio:
 
 
 def default_spool() -> Path:
-    """Below the system's temporary folder; the same for a replica that takes a dead one's place."""
+    """Below the system's temporary folder; the same for a replica that takes a dead one's place.
+
+    Those that an app left which was killed with all of its Ray are deleted.
+    """
+    temporary = Path(tempfile.gettempdir())
+    for other in temporary.glob("samuel-session_*"):
+        with suppress(OSError):  # another user's, or gone
+            if time.time() - other.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(other)
     session = ray.get_runtime_context().get_session_name()
-    folder = Path(tempfile.gettempdir()) / f"samuel-{session}-{serve.get_replica_context().app_name}"
+    folder = temporary / f"samuel-{session}-{serve.get_replica_context().app_name}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 

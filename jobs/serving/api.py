@@ -17,12 +17,14 @@ from jobs.serving.job import Job
 from jobs.serving.messages import (
     ACCOMPANIMENTS,
     MEDIA_TYPES,
+    USUAL_LUFS,
     Accompaniment,
     Asked,
     Balance,
     Format,
     Health,
     JobId,
+    Loudness,
     Model,
     Models,
     Responses,
@@ -36,6 +38,7 @@ from jobs.serving.stream import as_wav, stream_bytes
 from samuel import __version__
 from samuel.config import SAMPLE_RATE
 from samuel.generation import QUALITIES
+from samuel.generation.recordings import Mixdown
 
 PAGE = Path(samuel.__file__).parent / "studio"
 DESCRIPTION = """
@@ -56,6 +59,10 @@ hear the beginning while the rest is made:
 and make seconds 10 to 15 of it anew:
 
     curl -F reference=ID -F start=10 -F end=15 -F seed=7 -o band.wav http://localhost:8000/v1/accompaniments
+
+or, with a recording that begins as that one did and is longer, let the band go on from where it ended:
+
+    curl -F reference=ID -F vocals=@longer.wav -o band.wav http://localhost:8000/v1/accompaniments
 """
 
 
@@ -157,7 +164,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         if job.problem:
             raise ProblemError(job.problem["status"], job.problem["detail"])
         if asked.output == "mix":
-            return await mixed(job, 0, asked.balance, asked.format, headers)
+            return await mixed(job, 0, Mixdown(asked.balance, asked.lufs), asked.format, headers)
         return await band(job, 0, asked.format, headers)
 
     @api.get(f"{ACCOMPANIMENTS}/{{job_id}}", tags=["accompaniments"], responses=documented(401, 404, 422))
@@ -243,10 +250,12 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         job_id: JobId,
         variation: Variation = 0,
         balance: Balance = 0.0,
+        lufs: Loudness = USUAL_LUFS,
         format: Format = "wav",
     ) -> Response:
-        """Voice and band together, at -14 LUFS and at most -1 dBTP: never clipped."""
-        return await mixed(desk.find(job_id, request.state.owner), variation, balance, format)
+        """Voice and band together, with peaks of at most -1 dBTP: never clipped."""
+        job = desk.find(job_id, request.state.owner)
+        return await mixed(job, variation, Mixdown(balance, lufs), format)
 
     async def band(
         job: Job, variation: int, file_format: str, headers: dict[str, str] | None = None
@@ -256,10 +265,10 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         return audio_response(content, file_format, headers)
 
     async def mixed(
-        job: Job, variation: int, balance: float, file_format: str, headers: dict[str, str] | None = None
+        job: Job, variation: int, mixdown: Mixdown, file_format: str, headers: dict[str, str] | None = None
     ) -> Response:
         voice, pieces = await desk.read(job, VOCALS), await desk.pieces(job, variation)
-        content = await desk.workers.mix(voice, pieces, job.samples, balance, file_format)
+        content = await desk.workers.mix(voice, pieces, job.samples, mixdown, file_format)
         return audio_response(content, file_format, headers)
 
     async def events(job: Job, cancel: bool = False) -> AsyncIterator[str]:

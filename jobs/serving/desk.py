@@ -25,6 +25,7 @@ from jobs.serving.workers import Heard, ModelCard
 from samuel.audio import AudioError
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Recipe, WindowTask, plan_windows
+from samuel.generation.recordings import Mixdown
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -55,7 +56,7 @@ class Workers(Protocol):
     async def convert(self, stem: bytes, file_format: str) -> bytes: ...
 
     async def mix(
-        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+        self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
     ) -> bytes: ...
 
     async def card(self) -> ModelCard: ...
@@ -327,11 +328,12 @@ class Desk:
         remake = job.order.remake
         if remake:
             earlier = self.find(remake.job, job.order.owner)
-            stem = await self.read(earlier, VOCALS)
             latents = await whole(self.spool.read_latents, earlier.id)
-            await whole(self.spool.write, job.id, VOCALS, stem)
+            vocals, band = latents["vocals"], latents[f"band-{remake.variation}"]
+        if remake and remake.stop is not None:
+            await whole(self.spool.write, job.id, VOCALS, await self.read(earlier, VOCALS))
             job.seconds = earlier.seconds
-            return latents["vocals"], [latents[f"band-{remake.variation}"].clone() for _ in job.order.recipes]
+            return vocals, [band.clone() for _ in job.order.recipes]
         stage = "separate" if job.order.separate else "encode"
         await self._tell(job, state="running", stage=stage)
         recording = await whole(self.spool.read, job.id, RECORDING)
@@ -339,7 +341,12 @@ class Desk:
             heard = await self.workers.hear(recording, job.order.separate)
         await whole(self.spool.write, job.id, VOCALS, heard.vocals)
         job.seconds = heard.samples / SAMPLE_RATE
-        return heard.latents, [torch.zeros_like(heard.latents) for _ in job.order.recipes]
+        bands = [torch.zeros_like(heard.latents) for _ in job.order.recipes]
+        if remake:
+            first, _ = region_frames(remake, heard.samples)
+            for longer in bands:
+                longer[:, :first] = band[:, :first]
+        return heard.latents, bands
 
     async def _make_take(self, job: Job, take: Take) -> None:
         """Its windows, one after the other; and each piece as soon as nothing in it can change."""

@@ -17,12 +17,12 @@ PIECE_FRAMES = 150
 
 @dataclass(frozen=True)
 class Remake:
-    """A region of an earlier result to make anew, in seconds."""
+    """What changes of an earlier result: a region, in seconds, or without a `stop` all after its end."""
 
     job: str
     variation: int
     start: float
-    stop: float
+    stop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,16 @@ class Job:
 
 
 def region_frames(remake: Remake, samples: int) -> tuple[int, int]:
-    """The frames of a region. Raises a 422 for one that is not within the vocals."""
+    """The frames to make of vocals of so many samples. Raises a 422 for a region that is not within them."""
     seconds = samples / SAMPLE_RATE
+    if remake.stop is None:
+        if remake.start >= seconds:
+            raise ProblemError(
+                422,
+                f"the recording has {seconds:.2f} s; expected more than the {remake.start:.2f} s that the "
+                "accompaniment to go on from has",
+            )
+        return int(remake.start * SAMPLE_RATE / FRAME_SAMPLES + 1e-6), -(-samples // FRAME_SAMPLES)
     if not 0 <= remake.start < remake.stop or remake.start >= seconds:
         raise ProblemError(
             422,

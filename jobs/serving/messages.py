@@ -13,6 +13,7 @@ from jobs.serving.settings import Settings
 from samuel import __version__
 from samuel.generation import Recipe
 from samuel.generation.recipe import MOST_GUIDANCE, MOST_STEPS
+from samuel.generation.recordings import Mixdown
 
 ACCOMPANIMENTS = "/v1/accompaniments"
 MEDIA_TYPES = {
@@ -26,6 +27,8 @@ MOST_SEED = 2**53 - 1
 """The largest integer that JSON's readers agree on."""
 
 BALANCE_DB = 24.0
+USUAL_LUFS = Mixdown().lufs
+LUFS = -40.0, -8.0
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -37,15 +40,22 @@ Balance = Annotated[
     float, Query(ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted.")
 ]
 
+Loudness = Annotated[
+    float,
+    Query(ge=LUFS[0], le=LUFS[1], description="LUFS that the mix is brought to; streaming services' is -14."),
+]
+
 
 class Asked(BaseModel):
-    """A recording, and what to make of it; or a region of an earlier accompaniment, to make anew."""
+    """A recording, and what to make of it; a region of an earlier accompaniment, to make anew; or a longer recording,
+    for which an earlier accompaniment goes on."""
 
     model_config = ConfigDict(extra="forbid")
 
     vocals: UploadFile | None = Field(
         None,
-        description="The recording: WAV, FLAC, MP3, M4A, OGG, Opus, WebM. Left out when `reference` is given.",
+        description="The recording: WAV, FLAC, MP3, M4A, OGG, Opus, WebM. With `reference`, one that begins as the "
+        "earlier one did and is longer.",
     )
     quality: Quality = Field("standard", description="Speed against care.", examples=["draft"])
     seed: int = Field(
@@ -69,10 +79,11 @@ class Asked(BaseModel):
     balance: float = Field(
         0.0, ge=-BALANCE_DB, le=BALANCE_DB, description="dB by which the band is lifted in a mix."
     )
+    lufs: float = Field(USUAL_LUFS, ge=LUFS[0], le=LUFS[1], description="Loudness that a mix is brought to.")
     reference: str | None = Field(
         None,
         pattern="^[0-9a-f]{32}$",
-        description="Id of an earlier accompaniment, of which a region is made anew.",
+        description="Id of an earlier accompaniment, of which a region is made anew, or which goes on.",
     )
     reference_variation: int = Field(0, ge=0, le=99)
     start: float | None = Field(None, ge=0, le=86_400, description="Where the region begins, in seconds.")
@@ -165,25 +176,20 @@ def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: boo
         raise ProblemError(422, f"variations: at most {settings.max_variations} here")
     if asked.steps and asked.steps > settings.max_steps:
         raise ProblemError(422, f"steps: at most {settings.max_steps} here")
-    if (asked.vocals is None) == (asked.reference is None):
+    if asked.vocals is None and asked.reference is None:
         raise ProblemError(
             422, "send a recording in the field `vocals`, or the `reference` of an earlier result"
         )
     remake = None
     if asked.reference:
-        if asked.start is None or asked.end is None:
-            raise ProblemError(
-                422, "a `reference` needs the region to make anew: `start` and `end`, in seconds"
-            )
-        if asked.separate:
-            raise ProblemError(422, "`separate` is for a recording; the voice of a `reference` is there")
-        remake = Remake(asked.reference, asked.reference_variation, asked.start, asked.end)
-        earlier = desk.find(remake.job, owner)
+        earlier = desk.find(asked.reference, owner)
         if earlier.state != "succeeded":
             raise ProblemError(409, f"the accompaniment to change is {earlier.state}")
-        if remake.variation >= len(earlier.order.recipes):
-            raise ProblemError(404, f"the accompaniment to change has no variation {remake.variation}")
-        region_frames(remake, earlier.samples)
+        if asked.reference_variation >= len(earlier.order.recipes):
+            raise ProblemError(
+                404, f"the accompaniment to change has no variation {asked.reference_variation}"
+            )
+        remake = remake_of(asked, earlier)
     elif asked.start is not None or asked.end is not None:
         raise ProblemError(422, "`start` and `end` name a region of a `reference`; there is none")
     if asked.seed + asked.variations - 1 > MOST_SEED:
@@ -193,3 +199,25 @@ def order_of(asked: Asked, desk: Desk, settings: Settings, owner: str, kept: boo
         for number in range(asked.variations)
     )
     return Order(recipes, asked.separate, remake, kept, owner)
+
+
+def remake_of(asked: Asked, earlier: Job) -> Remake:
+    """What is to change of `earlier`."""
+    region = (asked.start, asked.end)
+    if asked.vocals:
+        if region != (None, None):
+            raise ProblemError(
+                422, "with a recording, a `reference` goes on where it ended; leave out `start` and `end`"
+            )
+        return Remake(earlier.id, asked.reference_variation, earlier.seconds or 0.0)
+    if asked.start is None or asked.end is None:
+        raise ProblemError(
+            422,
+            "a `reference` needs the region to make anew, `start` and `end` in seconds, or a longer recording "
+            "in the field `vocals`",
+        )
+    if asked.separate:
+        raise ProblemError(422, "`separate` is for a recording; the voice of a `reference` is there")
+    remake = Remake(earlier.id, asked.reference_variation, asked.start, asked.end)
+    region_frames(remake, earlier.samples)
+    return remake

@@ -22,6 +22,7 @@ from jobs.serving.turns import turn
 from samuel.audio import AudioError, decode, is_silent, probe, write
 from samuel.config import SAMPLE_RATE
 from samuel.generation import PRETRAINED, Generator, WindowTask
+from samuel.generation.recordings import Mixdown
 from samuel.mixing import mix
 from samuel.separation import Separator, load_separator
 
@@ -100,11 +101,11 @@ class Coder:
         return stem if file_format == "flac" else encode_audio(decode(io.BytesIO(stem)), file_format)
 
     def mix(
-        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+        self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
     ) -> bytes:
-        """Voice and band together; `balance_db` above 0 lifts the band."""
-        together = mix(decode(io.BytesIO(vocals)), joined(pieces, samples), balance_db=balance_db)
-        return encode_audio(together, file_format)
+        """Voice and band together."""
+        voice, band = decode(io.BytesIO(vocals)), joined(pieces, samples)
+        return encode_audio(mix(voice, band, mixdown.balance_db, mixdown.lufs), file_format)
 
 
 class Sampler:

@@ -24,6 +24,7 @@ from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
 from samuel.codec import load_codec
 from samuel.config import LATENT_CHANNELS
 from samuel.generation import WindowTask
+from samuel.generation.recordings import Mixdown
 from samuel.model import SamuelUNet
 from samuel.presets import preset_named
 from samuel.training import Statistics
@@ -70,9 +71,9 @@ class LocalWorkers:
         return await self._do(self.coder.convert, stem, file_format)
 
     async def mix(
-        self, vocals: bytes, pieces: list[bytes], samples: int, balance_db: float, file_format: str
+        self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
     ) -> bytes:
-        return await self._do(self.coder.mix, vocals, pieces, samples, balance_db, file_format)
+        return await self._do(self.coder.mix, vocals, pieces, samples, mixdown, file_format)
 
     async def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await self.thread(work, *arguments)

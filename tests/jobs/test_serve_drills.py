@@ -111,6 +111,10 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
     del config["applications"][0]["args"]["spool"]
     del config["applications"][0]["deployments"]  # of GPUs
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
+    left, others = (tmp_path / f"samuel-session_{name}" for name in ("of-a-dead-app", "of-a-live-app"))
+    for folder in (left, others):
+        folder.mkdir()
+    os.utime(left, (time.time() - 3600,) * 2)
     serve = str(Path(sys.executable).parent / "serve")
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short, (tmp_path / "log").open("wb") as log:
         environment = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": short, "SAMUEL_THREADS": "1"}
@@ -135,12 +139,17 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
             streamed = httpx.get(f"{address}{answer.headers['location']}/stream").raise_for_status().content
             assert decode(io.BytesIO(streamed)).shape == band.shape == (2, SAMPLE_RATE)
             assert "Sing something" in httpx.get(address).text
-            (spool,) = tmp_path.glob("samuel-*")
+            (spool,) = set(tmp_path.glob("samuel-*")) - {others}
             assert spool.stat().st_mode & 0o077 == 0  # a voice is nobody else's
+            old = time.time() - 3600
+            os.utime(spool, (old, old))
+            while spool.stat().st_mtime == pytest.approx(old):  # it says that it is in use
+                assert time.monotonic() < until
+                time.sleep(1)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
-    assert not list(tmp_path.glob("samuel-*"))
+    assert list(tmp_path.glob("samuel-*")) == [others]
 
 
 def ready(address: str) -> bool:

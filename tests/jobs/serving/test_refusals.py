@@ -58,7 +58,8 @@ def test_what_is_no_vocal_recording_is_refused_with_the_reason(
         ({"format": "aiff"}, 422, "format"),
         ({"path": "/etc/passwd"}, 422, "path"),
         ({"start": "1", "end": "2"}, 422, "reference"),
-        ({"reference": "0" * 32, "start": "1", "end": "2"}, 422, "vocals"),
+        ({"reference": "0" * 32}, 404, "never was"),
+        ({"lufs": "0"}, 422, "lufs"),
         ({"reference": "../../etc"}, 422, "reference"),
     ],
 )

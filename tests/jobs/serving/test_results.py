@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from jobs.serving.spool import Spool
-from jobs.serving.workers import Coder
+from jobs.serving.workers import Coder, encode_audio
 from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
 from samuel.mixing import loudness
 from tests.jobs.local_service import LocalWorkers, running
-from tests.jobs.serving.asking import ASYNC, POST, finished, order, settings_of, sound, sung
+from tests.jobs.serving.asking import ASYNC, POST, finished, order, problem, settings_of, sound, sung
+from tests.jobs.songs import song_audio
 
 
 def test_a_recording_gives_a_band_of_its_length(client: httpx.Client) -> None:
@@ -42,6 +43,10 @@ def test_stems_and_mix_in_every_format(client: httpx.Client) -> None:
     mix = sound(client.get(job["links"]["mix"][0]))
     assert loudness(mix) == pytest.approx(-14, abs=1)
     assert mix.abs().max() < 1
+    quiet = sound(client.get(job["links"]["mix"][0], params={"lufs": -23, "variation": 0}))
+    assert loudness(quiet) == pytest.approx(-23, abs=1)
+    answer = sound(order(client, sung(4.0), output="mix", lufs=-30))
+    assert loudness(answer) == pytest.approx(-30, abs=1)
     loud = sound(client.get(f"{job['links']['self']}/mix", params={"balance": 20}))
     band = sound(client.get(job["links"]["audio"][0]))
     assert likeness(loud, band) > likeness(mix, band)
@@ -87,7 +92,27 @@ def test_a_region_does_not_decode_the_rest_again(checkpoint: str, tmp_path: Path
         assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
         latents = Spool(tmp_path).read_latents(again["id"])["band-0"]
         decoded = Coder(settings_of(checkpoint), "cpu").play(latents, 300, 431)
-        assert torch.allclose(decode(io.BytesIO(decoded)), decode(io.BytesIO(after[2])), atol=1e-5)
+        assert (decode(io.BytesIO(decoded)) - decode(io.BytesIO(after[2]))).abs().max() < 1e-4
+
+
+def test_a_band_goes_on_where_it_ended(client: httpx.Client) -> None:
+    voice = 0.3 * song_audio(16.0, seed=1)
+    beginning, whole = (encode_audio(part, "flac") for part in (voice[:, : 9 * SAMPLE_RATE + 5], voice))
+    earlier = finished(client, order(client, beginning, ASYNC, variations=2).json())
+    before = sound(client.get(earlier["links"]["audio"][1]))
+    on = {"reference": earlier["id"], "reference_variation": 1}
+    later = finished(client, order(client, whole, ASYNC, seed=5, **on).json())
+    after = sound(client.get(later["links"]["audio"][0]))
+    assert after.shape == voice.shape
+    heard = before.shape[-1] - SAMPLE_RATE // 2  # around the joint the new frames sound, too
+    assert torch.allclose(after[:, :heard], before[:, :heard], atol=1e-3)
+    assert after[:, before.shape[-1] :].abs().mean() > 1e-3
+    for recording, fields, says in (
+        (beginning, on, "expected more than the 9.00 s"),
+        (whole, on | {"start": 1, "end": 2}, "goes on where it ended"),
+    ):
+        answer = order(client, recording, **fields)
+        assert says in problem(answer, 422)
 
 
 def pieces_of(spool: Path, job: str) -> list[bytes]:
