@@ -4,14 +4,18 @@ Writes one Markdown table. Timings of a shared machine drift, so what is compare
 is reported as a ratio.
 """
 
+import multiprocessing
+import os
 import platform
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, Any
+from unittest import mock
 
 import psutil
 import torch
@@ -19,6 +23,7 @@ import typer
 from rich.console import Console
 
 from jobs.connect import connect
+from jobs.heap import KEEP_FREED_MEMORY
 from jobs.pipeline import Workers, build
 from jobs.summary import Tally
 from samuel.audio import decode
@@ -43,9 +48,7 @@ class PeakMemory:
         self.thread.join()
 
     def _watch(self) -> None:
-        while not self.stop.wait(
-            2.0
-        ):  # a look takes 0.1 s of a core: twice a second, it slowed what it measures
+        while not self.stop.wait(1.0):
             total = 0.0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
@@ -79,10 +82,19 @@ def bare_loop(songs: list[Song], codec: str, separator: str) -> tuple[float, flo
     return seconds, sum(decoded[song.source].shape[-1] for song in songs) / 44_100 / 3600
 
 
+def in_own_process(environment: dict[str, str], *arguments: Any) -> tuple[float, float]:
+    """`bare_loop` in a new process with these variables."""
+    with (
+        mock.patch.dict(os.environ, environment),
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process,
+    ):
+        return process.submit(bare_loop, *arguments).result()
+
+
 def whole_job(
     songs: list[Song], codec: str, separator: str, root: Path, workers: Workers
-) -> tuple[Tally, float, float]:
-    """The tally of a build from nothing, its seconds, and the peak memory of all its processes in MiB."""
+) -> tuple[Tally, float]:
+    """The tally of a build from nothing, and its seconds."""
     from samuel.codec import load_codec
     from samuel.separation import load_separator
 
@@ -98,12 +110,12 @@ def whole_job(
         threads=workers.threads,
     )
     start = time.perf_counter()
-    with PeakMemory() as memory, Lease(store.root) as lease:
+    with Lease(store.root) as lease:
         tally = build(songs, store, lease, identity, make, workers)
     seconds = time.perf_counter() - start
     if tally.failures:
         raise ValueError(f"expected every song to build, got {tally.failures}")
-    return tally, seconds, memory.peak
+    return tally, seconds
 
 
 def main(
@@ -118,23 +130,36 @@ def main(
 ) -> None:
     """Measure the building of a POPDB on this machine's CPU and write a table."""
     console = Console()
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # as the loop; by default Ray's workers give way
     cluster = connect()
     workers = Workers(cluster.cpus, "cpu", 1, ready=cluster.cpus)
-    few, many = song_copies(songs, max(4, count // 4)), song_copies(songs, count)
-    ratios, tallies, stages = [], [], {}
+    few, half, many = (song_copies(songs, max(4, number)) for number in (count // 8, count // 2, count))
+    plain, kept, jobs, stages = [], [], [], {}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(rounds):
-            loop_seconds, hours = bare_loop(many, codec, separator)
-            tally, job_seconds, many_memory = whole_job(
-                many, codec, separator, Path(folder) / f"many-{turn}", workers
-            )
-            ratios.append(job_seconds / loop_seconds)
-            tallies.append((loop_seconds, job_seconds))
+            seconds, hours = in_own_process({}, many, codec, separator)
+            plain.append(seconds)
+            kept.append(in_own_process(KEEP_FREED_MEMORY, many, codec, separator)[0])
+            tally, seconds = whole_job(many, codec, separator, Path(folder) / f"many-{turn}", workers)
+            jobs.append(seconds)
             console.print(
-                f"turn {turn + 1}: loop {loop_seconds:.1f} s, job {job_seconds:.1f} s, {hours:.2f} h of audio"
+                f"turn {turn + 1}: loop {plain[-1]:.1f} s, keeping memory {kept[-1]:.1f} s, job {seconds:.1f} s, "
+                f"{hours:.2f} h of audio"
             )
             stages = {stage: tally.seconds / max(spent, 1e-9) for stage, spent in tally.stage_seconds.items()}
-        _, _, few_memory = whole_job(few, codec, separator, Path(folder) / "few", workers)
+        peaks = []
+        for number, some in enumerate((few, half)):  # apart: to watch memory takes time
+            with PeakMemory() as memory:
+                whole_job(some, codec, separator, Path(folder) / f"memory-{number}", workers)
+            peaks.append(f"{memory.peak:.0f}")
+
+    def row(what: str, seconds: list[float]) -> str:
+        middle = median(seconds)
+        return f"| {what} | {middle:.1f} s, {hours * 3600 / middle:.1f} x real time |"
+
+    def ratio(loops: list[float]) -> str:
+        return f"{median(job / loop for job, loop in zip(jobs, loops, strict=True)):.2f}"
+
     lines = [
         "# Building a POPDB, measured",
         "",
@@ -143,15 +168,17 @@ def main(
         "",
         "| what | figure |",
         "|---|---|",
-        f"| whole job / bare models in a loop on decoded songs, median of {rounds} | {median(ratios):.2f} |",
-        f"| bare loop, {torch.get_num_threads()} threads | {median(a for a, _ in tallies):.1f} s, {hours * 3600 / median(a for a, _ in tallies):.1f} x real time |",
-        f"| whole job, {workers.count} workers of 1 thread | {median(b for _, b in tallies):.1f} s, {hours * 3600 / median(b for _, b in tallies):.1f} x real time |",
+        f"| whole job / bare models in a loop on decoded songs, median of {rounds} | {ratio(plain)} |",
+        f"| whole job / such a loop that keeps freed memory, as the job's workers do | {ratio(kept)} |",
+        row(f"bare loop, {torch.get_num_threads()} threads", plain),
+        row("bare loop that keeps freed memory", kept),
+        row(f"whole job, {workers.count} workers of 1 thread", jobs),
         *(
             f"| {stage}, one worker | {speed:.1f} x real time |"
             for stage, speed in stages.items()
-            if stage != "chunk"
+            if stage not in ("download", "chunk")
         ),
-        f"| peak memory of all processes, {len(few)} songs / {len(many)} songs | {few_memory:.0f} / {many_memory:.0f} MiB |",
+        f"| peak memory of all processes, {len(few)} songs / {len(half)} songs | {' / '.join(peaks)} MiB |",
         "",
     ]
     out.write_text("\n".join(lines))

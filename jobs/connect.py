@@ -1,6 +1,7 @@
 """Connect to the Ray cluster a job runs on, or start one on this machine."""
 
 import logging
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ class Cluster:
     nodes: int
     gpus_to_come: int = 0
     """Further GPUs that its autoscaler may start when they are asked for."""
+    memory: float = math.inf
+    """Bytes for what runs on it, its object store not counted."""
 
 
 def connect() -> Cluster:
@@ -32,7 +35,9 @@ def connect() -> Cluster:
     alive = [node for node in ray.nodes() if node["Alive"]]
     gpus = int(resources.get("GPU", 0))
     most = state.get_max_resources_from_cluster_config() or {}  # None where nothing scales
-    return Cluster(int(resources.get("CPU", 1)), gpus, len(alive), max(0, int(most.get("GPU", 0)) - gpus))
+    to_come = max(0, int(most.get("GPU", 0)) - gpus)
+    memory = resources.get("memory", math.inf)
+    return Cluster(int(resources.get("CPU", 1)), gpus, len(alive), to_come, memory)
 
 
 @tenacity.retry(

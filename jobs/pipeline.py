@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobs.connect import Cluster
+from jobs.heap import KEEP_FREED_MEMORY
 from jobs.summary import Progress, Tally
 from samuel.building import DOWNLOADED, Report
 from samuel.download import DownloadOptions, download
@@ -33,6 +34,9 @@ DIED = "its worker process ended without a word, also when the song ran alone: o
 
 GPU_SONGS_AT_ONCE = 3
 """Songs in one GPU worker: one on the models, one being decoded, one being written."""
+
+WORKER_BYTES = 2_000_000_000
+"""Of memory, about what a worker on a CPU takes with the package's separator and codec."""
 
 FEW_SHARDS = 3
 """One of each split, as a small catalogue makes."""
@@ -61,7 +65,7 @@ class Workers:
 
 
 def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
-    """One worker a GPU; without one, a worker a core with one thread each."""
+    """One worker a GPU; without one, a worker a core with one thread each, but no more than there is memory for."""
     if device == "auto":
         device = "cuda" if cluster.gpus else "cpu"
     if device == "cuda":
@@ -73,7 +77,8 @@ def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
         return Workers(count or cluster.gpus, "cuda", None, GPU_SONGS_AT_ONCE, cluster.gpus)
     if device != "cpu":
         raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
-    return Workers(count or max(1, cluster.cpus), "cpu", 1, ready=cluster.cpus)
+    room = max(1, int(min(cluster.cpus, cluster.memory // WORKER_BYTES)))
+    return Workers(count or room, "cpu", 1, ready=cluster.cpus)
 
 
 class Build:
@@ -176,6 +181,7 @@ def run_songs(
             compute=pool,
             num_cpus=workers.num_cpus,
             num_gpus=workers.num_gpus,
+            runtime_env={"env_vars": KEEP_FREED_MEMORY} if workers.device == "cpu" else None,
             max_task_retries=0 if alone else 2,
         )
     yield from data.iter_rows()

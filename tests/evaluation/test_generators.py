@@ -1,7 +1,6 @@
-"""Other systems' real classes with small random weights, in the hub's layout on disk."""
+"""Other systems' real classes, small and with random weights."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,10 +9,8 @@ from samuel.config import SAMPLE_RATE
 from samuel.evaluation import generators
 from samuel.evaluation.aesthetics import WeightsError
 from samuel.evaluation.generators import Task, cross_fade, load_system, stereo
+from tests.evaluation.tiny_systems import write_musicgen, write_musicgen_melody, write_stable_audio_open
 
-LETTERS = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [
-    (one, -2.0) for one in "▁abcdefghijklmnopqrstuvwxyz ,"
-]
 SECONDS = 2.5
 
 
@@ -28,36 +25,6 @@ def vocals() -> torch.Tensor:
     return 0.1 * torch.randn(2, round(SECONDS * SAMPLE_RATE), generator=generator)
 
 
-def tokenizer() -> Any:
-    from transformers import T5TokenizerFast
-
-    return T5TokenizerFast(vocab=LETTERS, extra_ids=0)
-
-
-def musicgen_parts() -> tuple[Any, Any, Any]:
-    from transformers import EncodecConfig, T5Config
-
-    text = T5Config(vocab_size=len(LETTERS), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    codec = EncodecConfig(
-        sampling_rate=32_000, num_filters=4, num_residual_layers=1, upsampling_ratios=[8, 5, 4, 4], codebook_size=64,
-        codebook_dim=16, hidden_size=16, num_lstm_layers=1, target_bandwidths=[2.2], norm_type="weight_norm",
-    )  # fmt: skip
-    decoder = {
-        "vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16,
-        "num_codebooks": codec.num_quantizers, "pad_token_id": 64, "bos_token_id": 64,
-    }  # fmt: skip
-    return text, codec, decoder
-
-
-def finish(model: Any) -> Any:
-    """With codebooks that are not empty, and the token that begins a piece."""
-    for layer in model.audio_encoder.quantizer.layers:
-        layer.codebook.embed.normal_()
-    for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
-        setattr(model.generation_config, name, 64)
-    return model
-
-
 def test_samuel_is_counted_with_its_codec(vocals: torch.Tensor) -> None:
     system = load_system("samuel")
     network = sum(one.numel() for one in system.generator.trained.model.parameters())  # type: ignore[attr-defined]
@@ -68,25 +35,7 @@ def test_samuel_is_counted_with_its_codec(vocals: torch.Tensor) -> None:
 def test_musicgen_goes_on_from_what_it_made(
     tmp_path: Path, vocals: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers import (
-        EncodecFeatureExtractor,
-        MusicgenConfig,
-        MusicgenDecoderConfig,
-        MusicgenForConditionalGeneration,
-        MusicgenProcessor,
-    )
-
-    text, codec, decoder = musicgen_parts()
-    torch.manual_seed(0)
-    config = MusicgenConfig(
-        text_encoder=text.to_dict(),
-        audio_encoder=codec.to_dict(),
-        decoder=MusicgenDecoderConfig(**decoder).to_dict(),
-    )
-    finish(MusicgenForConditionalGeneration(config)).save_pretrained(tmp_path)
-    extractor = EncodecFeatureExtractor(feature_size=1, sampling_rate=32_000, padding_side="left")
-    MusicgenProcessor(extractor, tokenizer()).save_pretrained(tmp_path)
-
+    write_musicgen(tmp_path)
     monkeypatch.setattr(generators, "MUSICGEN_SECONDS", 1.5)
     monkeypatch.setattr(generators, "MUSICGEN_CONTEXT_SECONDS", 0.5)
     system = load_system(f"musicgen-small@{tmp_path}")
@@ -99,25 +48,7 @@ def test_musicgen_goes_on_from_what_it_made(
 
 
 def test_musicgen_melody_hears_the_vocals(tmp_path: Path, vocals: torch.Tensor) -> None:
-    from transformers import (
-        MusicgenMelodyConfig,
-        MusicgenMelodyDecoderConfig,
-        MusicgenMelodyFeatureExtractor,
-        MusicgenMelodyForConditionalGeneration,
-        MusicgenMelodyProcessor,
-    )
-
-    text, codec, decoder = musicgen_parts()
-    torch.manual_seed(0)
-    config = MusicgenMelodyConfig(
-        text_encoder=text.to_dict(),
-        audio_encoder=codec.to_dict(),
-        decoder=MusicgenMelodyDecoderConfig(**decoder).to_dict(),
-        chroma_length=20,
-    )
-    finish(MusicgenMelodyForConditionalGeneration(config)).save_pretrained(tmp_path)
-    MusicgenMelodyProcessor(MusicgenMelodyFeatureExtractor(), tokenizer()).save_pretrained(tmp_path)
-
+    write_musicgen_melody(tmp_path)
     system = load_system(f"musicgen-melody@{tmp_path}")
     made = system.generate(Task(vocals))
     assert made.shape == vocals.shape
@@ -125,39 +56,7 @@ def test_musicgen_melody_hears_the_vocals(tmp_path: Path, vocals: torch.Tensor) 
 
 
 def test_stable_audio_open_makes_stereo_of_the_vocals_length(tmp_path: Path, vocals: torch.Tensor) -> None:
-    from diffusers import (
-        AutoencoderOobleck,
-        EDMDPMSolverMultistepScheduler,
-        StableAudioDiTModel,
-        StableAudioPipeline,
-        StableAudioProjectionModel,
-    )
-    from transformers import T5Config, T5EncoderModel
-
-    torch.manual_seed(0)
-    vae = AutoencoderOobleck(
-        encoder_hidden_size=4, downsampling_ratios=[4, 8, 8, 8], channel_multiples=[1, 1, 1, 1], decoder_channels=4,
-        decoder_input_channels=4, sampling_rate=44_100,
-    )  # fmt: skip
-    transformer = StableAudioDiTModel(
-        sample_size=64, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
-        num_key_value_attention_heads=1, out_channels=4, cross_attention_dim=16, time_proj_dim=8,
-        global_states_input_dim=32, cross_attention_input_dim=16,
-    )  # fmt: skip
-    text = T5EncoderModel(
-        T5Config(vocab_size=len(LETTERS), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    )
-    projection = StableAudioProjectionModel(
-        text_encoder_dim=16, conditioning_dim=16, min_value=0, max_value=512
-    )
-    scheduler = EDMDPMSolverMultistepScheduler(
-        sigma_min=0.3, sigma_max=500, sigma_data=1.0, sigma_schedule="exponential", prediction_type="v_prediction",
-        solver_order=2, final_sigmas_type="zero",
-    )  # fmt: skip
-    words = tokenizer()
-    words.model_max_length = 16
-    StableAudioPipeline(vae, text, projection, words, transformer, scheduler).save_pretrained(tmp_path)
-
+    write_stable_audio_open(tmp_path)
     system = load_system(f"stable-audio-open@{tmp_path}")
     made = system.generate(Task(vocals))
     assert made.shape == vocals.shape

@@ -16,6 +16,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from jobs.connect import Cluster
+from jobs.pipeline import choose_workers
 from samuel import audio
 from samuel.building import PairBuilder
 from samuel.codec import load_codec
@@ -293,3 +295,11 @@ def test_wrong_arguments_are_one_clear_line(
     code, output = run(*(one for pair in given.items() for one in pair))
     assert code == 2
     assert says in output
+
+
+def test_there_are_no_more_workers_than_there_is_memory_for() -> None:
+    assert choose_workers(Cluster(cpus=8, gpus=0, nodes=1), "auto", None).count == 8
+    small = Cluster(cpus=8, gpus=0, nodes=1, memory=5e9)
+    assert choose_workers(small, "auto", None).count == 2
+    assert choose_workers(small, "auto", 6).count == 6
+    assert choose_workers(Cluster(cpus=0, gpus=0, nodes=1, memory=1e9), "auto", None).count == 1

@@ -1,5 +1,6 @@
 """Evaluation as a user runs it: real Ray, real files, a page at the end; and the proof on two small songs."""
 
+import io
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from samuel import audio
 from tests.evaluation import signals
+from tests.evaluation.tiny_systems import write_musicgen, write_musicgen_melody, write_stable_audio_open
 from tests.jobs.local_service import write_tiny_checkpoint
 from tests.s3 import S3Location
 
@@ -94,7 +96,8 @@ def test_without_the_judge_s_weights_the_rest_is_made(local_ray: None, folders: 
     assert "Not measured in this run" in (folders / "report" / "report.html").read_text()
 
 
-def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location) -> None:
+def evaluate_on_s3(s3: S3Location, folders: Path, *arguments: str) -> str:
+    """As a user does it, in a process of its own, with vocals and report on S3; the output."""
     import s3fs
 
     for folder in ("good", "vocals"):
@@ -102,17 +105,65 @@ def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location
     environment = [f"{name}={value}" for name, value in s3.server.environment.items()]
     done = subprocess.run(
         [
-            *("env", *environment, sys.executable, SCRIPTS / "evaluate.py"),
-            *("--samples", f"good={s3.url}/good", "--vocals", f"{s3.url}/vocals", "--aesthetics", "none"),
-            *("--out", f"{s3.url}/report"),
+            *("env", *environment, sys.executable, SCRIPTS / "evaluate.py", "--samples", *arguments),
+            *("--vocals", f"{s3.url}/vocals", "--aesthetics", "none", "--out", f"{s3.url}/report"),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    with s3fs.S3FileSystem().open(f"{s3.url}/report/scores.parquet") as file:
-        assert pq.read_table(file).num_rows == 3 + 3 + 3 * 3 + 3
+    return done.stdout
+
+
+def read_s3(url: str) -> bytes:
+    import s3fs
+
+    return s3fs.S3FileSystem().cat_file(url)
+
+
+def test_everything_may_lie_on_s3(local_ray: None, folders: Path, s3: S3Location) -> None:
+    evaluate_on_s3(s3, folders, f"good={s3.url}/good")
+    scores = pq.read_table(io.BytesIO(read_s3(f"{s3.url}/report/scores.parquet")))
+    assert scores.num_rows == 3 + 3 + 3 * 3 + 3
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(900)
+def test_all_systems_make_their_tracks_in_one_run_on_s3(folders: Path, s3: S3Location) -> None:
+    for write in (write_musicgen, write_musicgen_melody, write_stable_audio_open):
+        write(folders / write.__name__)
+    systems = {
+        "ours": f"samuel@{write_tiny_checkpoint(folders / 'run')}",
+        "small": f"musicgen-small@{folders}/write_musicgen",
+        "melody": f"musicgen-melody@{folders}/write_musicgen_melody",
+        "open": f"stable-audio-open@{folders}/write_stable_audio_open",
+    }
+    generated = [f"{name}=generate:{system}" for name, system in systems.items()]
+    output = evaluate_on_s3(s3, folders, f"good={s3.url}/good", *generated)
+    assert "makes nothing" not in output
+    assert "made nothing" not in output
+    scores = pq.read_table(io.BytesIO(read_s3(f"{s3.url}/report/scores.parquet")))
+    own = scores.filter(pc.equal(scores["kind"], "system")).to_pylist()
+    assert {(row["system"], row["track"]) for row in own} == {
+        (system, track) for system in ("good", *systems) for track in SONGS
+    }
+    for row in own:
+        assert not row["error"]
+        assert row["seconds"] == pytest.approx(8.0, abs=0.05)
+    report = read_s3(f"{s3.url}/report/report.md").decode()
+    table = report[report.index("Table II") :]
+    for name, hears in (
+        ("ours (samuel)", "vocals"),
+        ("small (musicgen-small)", "text"),
+        ("melody (musicgen-melody)", "vocals, text"),
+        ("open (stable-audio-open)", "text"),
+    ):
+        (line,) = (line for line in table.splitlines() if name in line)
+        assert hears in line
+
+    output = evaluate_on_s3(s3, folders, f"good={s3.url}/good", *generated)  # again: nothing is made or heard
+    assert "18 files of 6 folders, 18 heard before" in output
 
 
 def test_tracks_are_made_and_timed_first_and_a_system_without_weights_stops_nothing(
