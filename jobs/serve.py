@@ -280,14 +280,14 @@ def app(arguments: dict[str, Any]) -> serve.Application:
     windows = deployment(
         Windows,
         ray_actor_options={kind: 0.6} | other,
-        max_ongoing_requests=max(16, 4 * batch),
+        max_ongoing_requests=max(64, 4 * batch),
         user_config={"batch_size": batch, "batch_wait_seconds": 0.02 if batch > 1 else 0.0},
         autoscaling_config=scaling(settings.samplers, 2 * batch),
     ).bind(settings, device)
     audio = deployment(
         Audio,
         ray_actor_options={kind: 0.4} | other,
-        max_ongoing_requests=4,
+        max_ongoing_requests=64,  # beyond, requests ask the replica again and again, at the cost of its core
         autoscaling_config=scaling(settings.coders, 2),
     ).bind(settings, device)
     studio = deployment(Studio, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000, num_replicas=1)
