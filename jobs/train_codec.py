@@ -17,14 +17,6 @@ def main(
         int, typer.Option(help="Steps of the residual networks; 0 leaves the closed form.")
     ] = 2600,
     max_seconds: Annotated[float, typer.Option(help="Of a longer song, the middle part.")] = 90.0,
-    keep_latents: Annotated[
-        bool,
-        typer.Option(
-            "--keep-latents",
-            help="Start from the package's codec and train its decoder alone: POPDBs and checkpoints stay good.",
-        ),
-    ] = False,
-    rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Draws initial weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
@@ -33,14 +25,12 @@ def main(
     Stopped, the same command goes on from the last checkpoint. `--codec OUT` then uses the result.
 
         python jobs/train_codec.py --songs stems --songs more-songs --out codec
-        python jobs/train_codec.py --songs stems --out codec --keep-latents
         python jobs/measure_codec.py --codec codec --songs held-out-songs
     """
     import torch
 
     from samuel.codec.corpus import prepare
-    from samuel.codec.loaders import load_mini
-    from samuel.codec.training import Kept, TrainingConfig, train
+    from samuel.codec.training import TrainingConfig, train
 
     torch.set_num_threads(threads)
     features = out / "features"
@@ -49,9 +39,7 @@ def main(
             typer.echo(
                 f"left out: {song.source}: {error}" if error else f"measured {song.title}", err=bool(error)
             )
-    config = replace(TrainingConfig(), steps=steps, rate=rate, seed=seed)
-    kept = Kept(*load_mini()) if keep_latents else None
-    train(features, out, config, keep_latents=kept, report=typer.echo)
+    train(features, out, replace(TrainingConfig(), steps=steps, seed=seed), report=typer.echo)
     typer.echo(f"codec in {out.resolve()}")
 
 

@@ -32,7 +32,7 @@ class Codec:
     """An autoencoder and where it runs.
 
     `encoder` maps (batch, 2, 2048 n) to (batch, 64, n), `decoder` back; both must be deterministic.
-    `identity` is name@hash of the weights that made the encoder: latents of different identities must not be mixed.
+    `identity` is name@hash of the weights: latents of different identities must not be mixed.
     `parameters` is how many the networks have.
     With a `dtype` other than float32 the networks run under autocast; results are float32 all the same.
     """

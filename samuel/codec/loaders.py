@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from samuel.codec.codec import Codec
-from samuel.codec.mini import MiniAutoencoder
 from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
 
 MINI_FOLDER = Path(__file__).parent / "weights"
@@ -54,7 +53,7 @@ def load_codec(
         label = checkpoint.parent.name if checkpoint.stem in ("model", "mini") else checkpoint.stem
     settings = json.loads(config_path.read_text())
     network = _build(settings, read_checkpoint(checkpoint), str(config_path)).eval().to(device)
-    identity = identity_of(settings, label, checkpoint)
+    identity = f"{label}@{sha256_of(checkpoint)[:12]}"
     return Codec(
         lambda audio: encode_mean(network, audio),
         network.decode,
@@ -65,19 +64,6 @@ def load_codec(
         importance=getattr(network, "importance", None),
         parameters=sum(one.numel() for one in network.parameters()),
     )
-
-
-def identity_of(settings: dict[str, Any], label: str, checkpoint: Path) -> str:
-    """Whose latents a codec has: of one whose decoder alone was trained on, those of the codec it began from."""
-    return settings.get("latents") or f"{label}@{sha256_of(checkpoint)[:12]}"
-
-
-def load_mini(folder: Path = MINI_FOLDER) -> tuple[MiniAutoencoder, str]:
-    """The network of a `mini`, to train on, and its identity."""
-    settings = json.loads((folder / "config.json").read_text())
-    checkpoint = folder / "mini.safetensors"
-    network = _build(settings, read_checkpoint(checkpoint), str(folder))
-    return network, identity_of(settings, "mini", checkpoint)
 
 
 def codec_at_hand(identity: str, name: str = "", device: torch.device | str = "cpu") -> Codec | None:
@@ -155,6 +141,8 @@ def _fetch_stable_audio_open() -> tuple[Path, Path]:
 def _build(settings: dict[str, Any], weights: dict[str, Tensor], where: str) -> Any:
     """The autoencoder that a config describes, with its weights."""
     if settings.get("model_type") == "samuel-mini":
+        from samuel.codec.mini import MiniAutoencoder
+
         model = MiniAutoencoder.from_config(settings["model"])
         return _with_weights(model, weights, where)
     if settings.get("_class_name") == "AutoencoderOobleck":

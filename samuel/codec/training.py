@@ -4,8 +4,6 @@ Both sides learn together from the features of short excerpts; no waveform is ma
 error of the decoder's amplitudes (to the power 0.3) under latents with noise added, each band in units of
 the closed form's own error there and weighted by its width in mels, plus a penalty that keeps the latents' mean at 0 and variance at 1.
 
-A trained codec's decoder can go on learning alone: its latents, and all that was made of them, stay good.
-
 Batches are drawn from the step's number alone, so a run that was stopped goes on as if it never was.
 """
 
@@ -30,14 +28,6 @@ LATENT_PENALTY = 0.1
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A trained codec whose latents must stay what they are."""
-
-    codec: MiniAutoencoder
-    identity: str
-
-
-@dataclass(frozen=True)
 class TrainingConfig:
     """Learning rates fall from `rate` to 0 along a cosine, after `warmup` steps of rising."""
 
@@ -57,13 +47,11 @@ def train(
     run: Path,
     config: TrainingConfig,
     model_config: MiniConfig | None = None,
-    keep_latents: Kept | None = None,
     report: Callable[[str], None] = print,
 ) -> MiniAutoencoder:
     """Train on the features in one folder; checkpoints, `mini.safetensors` and `config.json` go to `run`.
 
-    Starts from the run's checkpoint if there is one. With `keep_latents` it starts from that codec, and only the
-    decoder's network learns.
+    Starts from the run's checkpoint if there is one.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -72,11 +60,9 @@ def train(
         raise ValueError(
             f"{features}: expected features of songs, found none of {config.frames} frames or more"
         )
-    model = keep_latents.codec if keep_latents else MiniAutoencoder(model_config or MiniConfig())
+    model = MiniAutoencoder(model_config or MiniConfig())
     for side in (model.encoder, model.decoder):
         side.linear.requires_grad_(False)  # its inputs go together: small steps of each would undo it
-    model.encoder.requires_grad_(keep_latents is None)
-    latents = keep_latents.identity if keep_latents else None
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=config.rate, weight_decay=0.01)
     checkpoint = run / "checkpoint.pt"
@@ -88,10 +74,9 @@ def train(
         report(f"going on from step {step}")
     else:
         step = 0
-        if not keep_latents:
-            explained = fit(model, parts, config.fit_frames, config.seed)
-            report(f"{len(parts)} parts; closed form explains {explained:.3f} of the features' variance")
-        _save(run, model, optimizer, step, config, latents)
+        explained = fit(model, parts, config.fit_frames, config.seed)
+        report(f"{len(parts)} parts; closed form explains {explained:.3f} of the features' variance")
+        _save(run, model, optimizer, step, config)
     lengths = torch.tensor([part.frames for part in parts], dtype=torch.float64)
     began, losses = time.monotonic(), []
     while step < config.steps:
@@ -103,7 +88,7 @@ def train(
             pace = (time.monotonic() - began) / len(losses)
             report(f"step {step}: loss {sum(losses[-50:]) / len(losses[-50:]):.4f}, {pace:.2f} s a step")
         if step % config.save_every == 0 or step == config.steps:
-            _save(run, model, optimizer, step, config, latents)
+            _save(run, model, optimizer, step, config)
     return model.eval()
 
 
@@ -156,27 +141,20 @@ def _step(
 
 
 def _save(
-    run: Path,
-    model: MiniAutoencoder,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    config: TrainingConfig,
-    latents: str | None,
+    run: Path, model: MiniAutoencoder, optimizer: torch.optim.Optimizer, step: int, config: TrainingConfig
 ) -> None:
     """The checkpoint to go on from, and the codec as it is now, in half precision."""
     state: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     torch.save(state, run / "checkpoint.part")
     os.replace(run / "checkpoint.part", run / "checkpoint.pt")
-    save_codec(run, model, {"step": step, **asdict(config)}, latents)
+    save_codec(run, model, {"step": step, **asdict(config)})
 
 
-def save_codec(
-    folder: Path, model: MiniAutoencoder, training: dict[str, Any], latents: str | None = None
-) -> None:
-    """`mini.safetensors` and `config.json`: a folder that `load_codec` reads. `latents`: whose the latents are."""
+def save_codec(folder: Path, model: MiniAutoencoder, training: dict[str, Any]) -> None:
+    """`mini.safetensors` and `config.json`: a folder that `load_codec` reads."""
     half = {key: value.half().contiguous() for key, value in model.state_dict().items()}
     save_file(half, folder / "mini.part")
     os.replace(folder / "mini.part", folder / "mini.safetensors")
-    kept = {"latents": latents} if latents else {}
-    config = model.to_config() | kept | {"training": training}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "config.json").write_text(
+        json.dumps(model.to_config() | {"training": training}, indent=2) + "\n"
+    )

@@ -98,7 +98,7 @@ def write_stable_audio_open(folder: Path) -> None:
         decoder_input_channels=4, sampling_rate=44_100,
     )  # fmt: skip
     transformer = StableAudioDiTModel(
-        sample_size=64, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        sample_size=1024, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
         num_key_value_attention_heads=1, out_channels=4, cross_attention_dim=16, time_proj_dim=8,
         global_states_input_dim=32, cross_attention_input_dim=16,
     )  # fmt: skip
