@@ -28,6 +28,10 @@ class Cluster:
 def connect() -> Cluster:
     """`ray.init`, quietly: the cluster of `ray job submit` or of RAY_ADDRESS, else one on this machine."""
     if not ray.is_initialized():
+        if os.environ.get("RAY_AUTH_MODE") != "disabled":  # a warning that tokens are asked for is none
+            logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(
+                logging.ERROR
+            )
         start(logging.WARNING, include_dashboard=False if "RAY_ADDRESS" not in os.environ else None)
     for name in ("ray.data", "ray.data._internal.execution.streaming_executor_state"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are the job's failures, told once
