@@ -9,6 +9,7 @@ The arguments, each with its environment variable, are those of `jobs/serving/se
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -239,7 +240,8 @@ class Studio:
     def check_health(self) -> None:
         """Serve asks every few seconds: so whoever finds the folder knows that it is in use."""
         if self.own_spool:
-            self.own_spool.touch()
+            with suppress(FileNotFoundError):
+                os.utime(self.own_spool)
 
     def __del__(self) -> None:
         """When the app is stopped (Ctrl-C, `serve shutdown`), not when it is killed: nobody's voice stays behind."""
