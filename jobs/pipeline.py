@@ -63,6 +63,10 @@ class Workers:
         """A GPU worker reserves no core of its own; a CPU worker leaves a quarter of its core to downloads."""
         return 0 if self.device == "cuda" else 0.75
 
+    @property
+    def runtime_env(self) -> dict[str, Any] | None:
+        return {"env_vars": KEEP_FREED_MEMORY} if self.device == "cpu" else None
+
 
 def choose_workers(cluster: Cluster, device: str, count: int | None) -> Workers:
     """One worker a GPU; without one, a worker a core with one thread each, but no more than there is memory for."""
@@ -181,7 +185,7 @@ def run_songs(
             compute=pool,
             num_cpus=workers.num_cpus,
             num_gpus=workers.num_gpus,
-            runtime_env={"env_vars": KEEP_FREED_MEMORY} if workers.device == "cpu" else None,
+            runtime_env=workers.runtime_env,
             max_task_retries=0 if alone else 2,
         )
     yield from data.iter_rows()

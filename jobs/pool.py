@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobs.heap import KEEP_FREED_MEMORY
 from jobs.pipeline import Workers
 
 import ray
@@ -46,7 +45,7 @@ def pool(
             ),
             num_cpus=workers.num_cpus,
             num_gpus=workers.num_gpus,
-            runtime_env={"env_vars": KEEP_FREED_MEMORY} if workers.device == "cpu" else None,
+            runtime_env=workers.runtime_env,
             max_task_retries=2,
         )
     yield from done.iter_rows()

@@ -328,7 +328,10 @@ class Desk:
         remake = job.order.remake
         if remake:
             earlier = self.find(remake.job, job.order.owner)
-            latents = await whole(self.spool.read_latents, earlier.id)
+            try:
+                latents = await whole(self.spool.read_latents, earlier.id)
+            except FileNotFoundError:
+                raise ProblemError(404, "the accompaniment to change was deleted meanwhile") from None
             vocals, band = latents["vocals"], latents[f"band-{remake.variation}"]
         if remake and remake.stop is not None:
             await whole(self.spool.write, job.id, VOCALS, await self.read(earlier, VOCALS))

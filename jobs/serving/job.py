@@ -99,7 +99,7 @@ def region_frames(remake: Remake, samples: int) -> tuple[int, int]:
                 f"the recording has {seconds:.2f} s; expected more than the {remake.start:.2f} s that the "
                 "accompaniment to go on from has",
             )
-        return int(remake.start * SAMPLE_RATE / FRAME_SAMPLES + 1e-6), -(-samples // FRAME_SAMPLES)
+        return round(remake.start * SAMPLE_RATE) // FRAME_SAMPLES, -(-samples // FRAME_SAMPLES)
     if not 0 <= remake.start < remake.stop or remake.start >= seconds:
         raise ProblemError(
             422,

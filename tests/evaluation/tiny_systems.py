@@ -40,46 +40,34 @@ def finish(model: Any) -> Any:
     return model
 
 
-def write_musicgen(folder: Path) -> None:
-    from transformers import (
-        EncodecFeatureExtractor,
-        MusicgenConfig,
-        MusicgenDecoderConfig,
-        MusicgenForConditionalGeneration,
-        MusicgenProcessor,
-    )
+def save_musicgen(folder: Path, family: str, extractor: Any, **options: Any) -> None:
+    """A model and its processor of transformers' classes whose names begin with `family`."""
+    import transformers
 
     text, codec, decoder = musicgen_parts()
     torch.manual_seed(0)
-    config = MusicgenConfig(
+    config = getattr(transformers, f"{family}Config")(
         text_encoder=text.to_dict(),
         audio_encoder=codec.to_dict(),
-        decoder=MusicgenDecoderConfig(**decoder).to_dict(),
+        decoder=getattr(transformers, f"{family}DecoderConfig")(**decoder).to_dict(),
+        **options,
     )
-    finish(MusicgenForConditionalGeneration(config)).save_pretrained(folder)
+    model = finish(getattr(transformers, f"{family}ForConditionalGeneration")(config))
+    model.save_pretrained(folder)
+    getattr(transformers, f"{family}Processor")(extractor, tokenizer()).save_pretrained(folder)
+
+
+def write_musicgen(folder: Path) -> None:
+    from transformers import EncodecFeatureExtractor
+
     extractor = EncodecFeatureExtractor(feature_size=1, sampling_rate=32_000, padding_side="left")
-    MusicgenProcessor(extractor, tokenizer()).save_pretrained(folder)
+    save_musicgen(folder, "Musicgen", extractor)
 
 
 def write_musicgen_melody(folder: Path) -> None:
-    from transformers import (
-        MusicgenMelodyConfig,
-        MusicgenMelodyDecoderConfig,
-        MusicgenMelodyFeatureExtractor,
-        MusicgenMelodyForConditionalGeneration,
-        MusicgenMelodyProcessor,
-    )
+    from transformers import MusicgenMelodyFeatureExtractor
 
-    text, codec, decoder = musicgen_parts()
-    torch.manual_seed(0)
-    config = MusicgenMelodyConfig(
-        text_encoder=text.to_dict(),
-        audio_encoder=codec.to_dict(),
-        decoder=MusicgenMelodyDecoderConfig(**decoder).to_dict(),
-        chroma_length=20,
-    )
-    finish(MusicgenMelodyForConditionalGeneration(config)).save_pretrained(folder)
-    MusicgenMelodyProcessor(MusicgenMelodyFeatureExtractor(), tokenizer()).save_pretrained(folder)
+    save_musicgen(folder, "MusicgenMelody", MusicgenMelodyFeatureExtractor(), chroma_length=20)
 
 
 def write_stable_audio_open(folder: Path) -> None:
