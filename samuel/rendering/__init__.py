@@ -3,14 +3,16 @@
 The flow, in the order of the modules:
 
     library.py      a folder or archive of scores -> one score file at a time
-    lead_sheet.py   MusicXML lead sheet -> Score      midi_score.py   MIDI with a melody track -> Score
+    midi_file.py    MIDI -> tracks, tempi, metres          midi_score.py      -> Score
+    musicxml_file.py, musicxml_harmony.py, repeats.py      musicxml_score.py  MusicXML -> Score
+    sung_track.py   which track is sung                    bars.py            where bars begin
+    keys.py         which key it is in                     chord_estimate.py  chords, where none are written
     score.py        the Score: melody, chords, metre and key, in beats
     plan.py         Score + random draws -> form, key, tempo, style: what will be played
-    timing.py       beats -> seconds
-    band.py         plan -> notes of drums, bass and the rest, from the patterns in styles.py
-    soundfont.py    notes -> audio, by a SoundFont synthesiser
+    timing.py       a tempo that drifts
+    band.py         plan -> notes, by the players of samuel.arranging, which also makes them sound
     singer.py       melody -> control curves (pitch, vowels, consonants, breath)
     voice.py        control curves -> audio, by a source and a filter
-    mixing.py       room, balance, loudness
+    mixing.py       drawn rooms and balances
     song.py         all of it: `render_song`, and the stems folder on disk
 """

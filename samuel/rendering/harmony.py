@@ -4,12 +4,12 @@ Pitch classes are 0 to 11 with C = 0. Labels are those of mir_eval.chord (Harte 
 representation of musical chords", ISMIR 2005): "C:maj7", "A:min/b3", "N" for no chord.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 NOTE_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_DEGREES = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "9": 2, "11": 5, "13": 9}
-
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_STEPS = dict(zip("CDEFGAB", MAJOR_SCALE, strict=True))
 QUALITIES: dict[str, tuple[int, ...]] = {
     "maj": (0, 4, 7),
     "min": (0, 3, 7),
@@ -17,32 +17,46 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     "aug": (0, 4, 8),
     "sus2": (0, 2, 7),
     "sus4": (0, 5, 7),
-    "maj6": (0, 4, 7, 9),
-    "min6": (0, 3, 7, 9),
     "7": (0, 4, 7, 10),
     "maj7": (0, 4, 7, 11),
+    "aug7": (0, 4, 8, 10),
+    "7(b5,*5)": (0, 4, 6, 10),
     "min7": (0, 3, 7, 10),
     "minmaj7": (0, 3, 7, 11),
-    "dim7": (0, 3, 6, 9),
     "hdim7": (0, 3, 6, 10),
-    "aug7": (0, 4, 8, 10),
+    "dim7": (0, 3, 6, 9),
+    "maj6": (0, 4, 7, 9),
+    "min6": (0, 3, 7, 9),
     "sus4(b7)": (0, 5, 7, 10),
     "9": (0, 4, 7, 10, 2),
     "maj9": (0, 4, 7, 11, 2),
     "min9": (0, 3, 7, 10, 2),
-    "11": (0, 4, 7, 10, 2, 5),
     "13": (0, 4, 7, 10, 2, 9),
+    "11": (0, 4, 7, 10, 2, 5),
+    "7(*5)": (0, 4, 10),
+    "min7(*5)": (0, 3, 10),
+    "maj7(*5)": (0, 4, 11),
+    "maj(*5)": (0, 4),
+    "min(*5)": (0, 3),
+    "5": (0, 7),
+    "1": (0,),
 }
+"""Semitones above the root, in the order in which `quality_of` prefers them: common ones first, and at the end
+those without a third or a fifth, for chords of which no more is sure. "*5" is Harte's "without the fifth"."""
+
 _HARTE_SPELLING = {"aug7": "aug(b7)"}
-_ALIASES = {
-    "": "maj",
-    "aug(b7)": "aug7",
-    "6": "maj6",
-    "min11": "min9",
-    "maj13": "maj9",
-    "1": "maj",
-    "5": "maj",
+_SHORTHANDS = QUALITIES | {
+    "": (0, 4, 7),
+    "6": (0, 4, 7, 9),
+    "maj11": (0, 4, 7, 11, 2, 5),
+    "min11": (0, 3, 7, 10, 2, 5),
+    "maj13": (0, 4, 7, 11, 2, 9),
+    "min13": (0, 3, 7, 10, 2, 9),
 }
+_LABEL = re.compile(
+    r"(?P<root>[A-G][#b]*)(:(?P<shorthand>[a-z]*\d*)(\((?P<degrees>[^()]*)\))?)?(/(?P<bass>[#b]*\d+))?"
+)
+_DEGREE = re.compile(r"(?P<without>\*?)(?P<alter>[#b]*)(?P<number>\d+)")
 
 
 @dataclass(frozen=True)
@@ -93,31 +107,52 @@ def pitch_class(name: str) -> int:
 
 
 def parse_chord(label: str, start: float, end: float) -> Chord:
-    """Reads a label in Harte's syntax. Unknown qualities fall back to the longest known beginning."""
-    if label in ("N", "X", ""):
+    """Reads a label in Harte's syntax. A chord that no quality of `QUALITIES` spells loses notes, and gains none.
+
+    Raises ValueError for anything else.
+    """
+    text = label.strip()
+    if text in ("N", "X", ""):
         return Chord(start, end)
-    body, _, degree = label.partition("/")
-    root_name, _, quality = body.partition(":")
-    root = pitch_class(root_name)
-    bass = None
-    if degree:
-        number = degree.lstrip("b#")
-        bass = (root + _DEGREES[number] + degree.count("#") - degree.count("b")) % 12
-    return Chord(start, end, root, known_quality(quality), bass)
+    match = _LABEL.fullmatch(text)
+    if match is None or (match["shorthand"] or "") not in _SHORTHANDS:
+        raise ValueError(f"expected a chord in Harte's syntax, such as A:min7/b3 or N, got {label!r}")
+    root = pitch_class(match["root"])
+    intervals = _with_degrees(match["shorthand"], match["degrees"], label)
+    bass = None if match["bass"] is None else (root + _degree(match["bass"], label)[1]) % 12
+    return Chord(start, end, root, quality_of(intervals), None if bass == root else bass)
 
 
-def known_quality(quality: str) -> str:
-    """The nearest quality of `QUALITIES`: "min11" -> "min9", "maj(9)" -> "maj"."""
-    while _ALIASES.get(quality, quality) not in QUALITIES:
-        quality = quality[:-1]
-    return _ALIASES.get(quality, quality)
+def _with_degrees(shorthand: str | None, degrees: str | None, label: str) -> frozenset[int]:
+    """Intervals of "7(b9,*5)". A listed b5 stands in place of the 5, as many writers mean it."""
+    if not shorthand and degrees is not None:
+        return frozenset({0, *(_degree(degree, label)[1] for degree in degrees.split(",") if degree.strip())})
+    intervals = set(_SHORTHANDS[shorthand or ""])
+    listed = [_degree(degree, label) for degree in (degrees or "").split(",") if degree.strip()]
+    for without, interval, natural in listed:
+        if not without:
+            intervals.discard(natural)
+        elif interval in intervals:
+            intervals.discard(interval)
+        else:  # "min(*3)" for "min(*b3)"
+            intervals -= {interval - 1, interval + 1}
+    return frozenset(intervals | {interval for without, interval, _ in listed if not without})
+
+
+def _degree(text: str, label: str) -> tuple[bool, int, int]:
+    """ "*b7" -> (left out, its interval, the interval of the plain degree)."""
+    match = _DEGREE.fullmatch(text.strip())
+    if match is None or not 1 <= int(match["number"]) <= 13:
+        raise ValueError(f"expected a degree such as b7 or *5 in the chord {label!r}, got {text!r}")
+    natural = MAJOR_SCALE[(int(match["number"]) - 1) % 7]
+    alter = match["alter"].count("#") - match["alter"].count("b")
+    return bool(match["without"]), (natural + alter) % 12, natural
 
 
 def quality_of(intervals: frozenset[int]) -> str:
-    """The quality whose pitch classes above the root overlap `intervals` best (Jaccard)."""
-
-    def overlap(quality: str) -> float:
-        chord = set(QUALITIES[quality])
-        return len(chord & intervals) / len(chord | intervals)
-
-    return max(QUALITIES, key=overlap)
+    """The quality with the most notes of those whose notes are all among `intervals` (semitones above the root)."""
+    known = intervals | {0}
+    return max(
+        (quality for quality, notes in QUALITIES.items() if known.issuperset(notes)),
+        key=lambda quality: len(QUALITIES[quality]),
+    )

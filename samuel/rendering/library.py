@@ -1,4 +1,4 @@
-"""Where scores come from: a folder, or a .tar(.xz, .gz) or .zip archive, of MIDI and MusicXML files.
+"""Where scores come from: a MIDI or MusicXML file, a folder of them, or a .tar(.xz, .gz) or .zip archive.
 
 A song's id is the collection's name, the score's name and a hash of its path inside the collection:
 "openewld-home-sweet-home-1f3a9c20". Ids depend on the relative path only, so a folder and an archive
@@ -6,15 +6,17 @@ of the same files give the same ids.
 """
 
 import hashlib
+import lzma
 import re
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from samuel.rendering.lead_sheet import read_lead_sheet
 from samuel.rendering.midi_score import read_midi
+from samuel.rendering.musicxml_score import read_musicxml_score
 from samuel.rendering.score import Score, ScoreError
 
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -29,22 +31,36 @@ class ScoreFile:
     path: Path
 
 
-def find_scores(folder: Path, *, name: str = "") -> list[ScoreFile]:
-    """All score files below `folder`, in an order that hashes shuffle (so that a part is a fair sample).
+def find_scores(source: Path, *, name: str = "") -> list[ScoreFile]:
+    """All score files below a folder, in an order that hashes shuffle (so that a part is a fair sample), or one file.
 
-    `name` begins the ids (default: the folder's name). POP909's alternative versions are left out.
+    `name` begins the ids (default: the folder's name). Left out are POP909's alternative versions, and what
+    systems put beside files (`._song.mid`, `__MACOSX`, the `META-INF` of an unpacked .mxl).
     Raises ValueError where there is nothing to render.
     """
-    suffixes = MIDI_SUFFIXES + LEAD_SHEET_SUFFIXES
-    paths = [p for p in folder.rglob("*") if p.suffix.lower() in suffixes and "versions" not in p.parts]
+    folder, own_name = (source.parent, source.stem) if source.is_file() else (source, source.resolve().name)
+    paths = [source] if source.is_file() else [p for p in source.rglob("*") if _is_score(p, source)]
     if not paths:
-        raise ValueError(f"expected scores ({', '.join(suffixes)}) in {folder}, found none")
-    prefix = _slug(name or folder.resolve().name)
+        suffixes = ", ".join(MIDI_SUFFIXES + LEAD_SHEET_SUFFIXES)
+        raise ValueError(f"expected scores ({suffixes}) in {source}, found none")
+    prefix = _slug(name or own_name)
     scores = []
     for path in paths:
         digest = hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
         scores.append((digest, ScoreFile(f"{prefix}-{_slug(path.stem)[:48]}-{digest[:8]}", path)))
     return [score for _, score in sorted(scores, key=lambda pair: pair[0])]
+
+
+def _is_score(path: Path, folder: Path) -> bool:
+    if path.suffix.lower() not in MIDI_SUFFIXES + LEAD_SHEET_SUFFIXES or not path.is_file():
+        return False
+    inside = path.relative_to(folder).parts
+    if path.name.startswith("._") or {"__MACOSX", "META-INF"} & set(inside):
+        return False
+    if inside[-2:-1] != ("versions",) or len(inside) < 3:
+        return True
+    song = path.parent.parent  # POP909: 001/001.mid, and 001/versions/001-v1.mid
+    return not (song / f"{song.name}.mid").is_file()
 
 
 def read_score(path: Path) -> Score:
@@ -53,33 +69,47 @@ def read_score(path: Path) -> Score:
     if suffix in MIDI_SUFFIXES:
         return read_midi(path)
     if suffix in LEAD_SHEET_SUFFIXES:
-        return read_lead_sheet(path)
+        return read_musicxml_score(path)
     raise ScoreError(f"expected MIDI or MusicXML, got {path.name}")
 
 
 def unpack(source: Path, folder: Path) -> Path:
-    """A folder is returned as it is; an archive is unpacked into `folder`, which is returned.
+    """A folder and a single score are returned as they are; an archive is unpacked into `folder`, which is returned.
 
     Raises ValueError for anything else. Members that would land outside `folder` are refused.
     """
-    if source.is_dir():
+    if source.is_dir() or (source.is_file() and source.suffix.lower() in MIDI_SUFFIXES + LEAD_SHEET_SUFFIXES):
         return source
     if not source.is_file():
-        raise ValueError(f"expected a folder or an archive of scores, but {source} does not exist")
-    if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            archive.extractall(folder)
-    elif tarfile.is_tarfile(source):
-        with tarfile.open(source) as archive:
-            archive.extractall(folder, filter="data")
-    else:
-        raise ValueError(f"expected a folder, a .tar(.xz, .gz) or a .zip of scores, got {source}")
+        raise ValueError(f"expected a folder, a score or an archive of scores, but {source} does not exist")
+    try:
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(folder)
+        elif tarfile.is_tarfile(source):
+            with tarfile.open(source) as archive:
+                archive.extractall(folder, filter="data")
+        else:
+            raise ValueError(
+                f"expected a folder, a score, a .tar(.xz, .gz) or a .zip of scores, got {source}"
+            )
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        RuntimeError,
+    ) as error:
+        raise ValueError(f"{source} cannot be unpacked: it is damaged or protected ({error})") from error
     return folder
 
 
 def collection_name(source: Path) -> str:
-    """ "openewld" for .../openewld.tar.xz and for .../openewld/."""
-    return re.sub(r"\.(tar(\.\w+)?|tgz|txz|zip)$", "", source.resolve().name, flags=re.IGNORECASE)
+    """ "openewld" for .../openewld.tar.xz and for .../openewld/; "song" for .../song.mxl."""
+    name = source.resolve().name
+    ends = "|".join(re.escape(suffix) for suffix in MIDI_SUFFIXES + LEAD_SHEET_SUFFIXES)
+    return re.sub(rf"(\.(tar(\.\w+)?|tgz|txz|tbz2?|zip)|{ends})$", "", name, flags=re.IGNORECASE)
 
 
 def _slug(text: str) -> str:

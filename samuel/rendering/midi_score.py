@@ -1,138 +1,168 @@
 """MIDI with a melody track -> Score.
 
-The melody is the track named MELODY (or VOCAL, LEAD, VOICE). Files in the layout of POP909 lie
-beside `beat_midi.txt` and `chord_midi.txt`, which are used where present; else beats come from the
-tempo map, and the chord of each beat is the triad that fits the other tracks best.
+The melody is the track whose name says that it is sung (`sung_track`). Files in the layout of POP909 lie beside
+`beat_midi.txt` and `chord_midi.txt`, which are used where present; else bars come from the time signatures, and
+the chord of each half bar is the one that fits the other tracks best.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from samuel.rendering.bars import BarGrid, Signature, grid_of
+from samuel.rendering.chord_estimate import estimate_chords
 from samuel.rendering.harmony import Chord, parse_chord
-from samuel.rendering.score import Key, Metre, Note, Score, ScoreError, single_voice
-
-MELODY_NAMES = ("melody", "vocal", "voice", "lead", "singer")
-# Krumhansl and Kessler (1982), "Tracing the dynamic changes in perceived tonal organization", table 1.
-_MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
-_MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+from samuel.rendering.keys import find_key
+from samuel.rendering.midi_file import MidiScore, read_midi_file
+from samuel.rendering.score import Metre, Note, Score, ScoreError, single_voice, tempo_or_none
+from samuel.rendering.sung_track import Candidate, sung
 
 
 def read_midi(path: Path) -> Score:
-    """Raises ScoreError for a file that is not MIDI, or has no track named as a melody."""
-    import pretty_midi
-
+    """Raises ScoreError for a file that is not MIDI, has no track that is sung, or no chords."""
+    midi = read_midi_file(path)
     try:
-        midi = pretty_midi.PrettyMIDI(str(path))
-    except Exception as error:
-        raise ScoreError(f"{path.name} is not readable as MIDI ({type(error).__name__}: {error})") from error
-    pitched = [track for track in midi.instruments if track.notes and not track.is_drum]
-    named = [t for t in pitched if any(name in t.name.lower() for name in MELODY_NAMES)]
-    if not named:
-        names = ", ".join(repr(track.name) for track in pitched) or "no pitched track"
-        raise ScoreError(f"expected a track named MELODY in {path.name}, got {names}; rename the sung track")
+        return _score(midi, path)
+    except ScoreError as error:
+        raise ScoreError(f"{path.name}: {error}") from error
 
-    beats, metre = _beats(path.parent / "beat_midi.txt", midi)
-    to_beat = _seconds_to_beats(beats)
 
-    def notes_of(track) -> list[Note]:
-        return [Note(float(to_beat(n.start)), float(to_beat(n.end)), n.pitch) for n in track.notes]
+def _score(midi: MidiScore, path: Path) -> Score:
+    chosen = sung([Candidate(track.name, track.notes, track.syllables) for track in midi.tracks])
+    if not chosen:
+        names = ", ".join(repr(track.name) for track in midi.tracks)
+        raise ScoreError(f"expected a track named MELODY, got {names}; rename the sung track")
 
-    melody = single_voice(notes_of(named[0]))
-    others = tuple((t.name or "track", tuple(notes_of(t))) for t in pitched if t is not named[0])
-    chord_file = path.parent / "chord_midi.txt"
+    beat_file, chord_file = path.parent / "beat_midi.txt", path.parent / "chord_midi.txt"
+    clock = _beat_file_clock(beat_file, midi) if beat_file.is_file() else _signature_clock(midi)
+    melody = single_voice([clock.note(note) for index in chosen for note in midi.tracks[index].notes])
+    others = tuple(
+        (track.name or "track", tuple(map(clock.note, track.notes)))
+        for index, track in enumerate(midi.tracks)
+        if index not in chosen
+    )
+    if not melody:
+        raise ScoreError("the sung track has only notes without length")
     if chord_file.is_file():
-        chords = _read_chords(chord_file, to_beat)
+        chords = _read_chords(chord_file, clock)
     else:
-        chords = _estimate_chords([note for _, notes in others for note in notes], metre)
+        chords = estimate_chords([note for _, notes in others for note in notes], clock.metre, melody)
     if not any(chord.root is not None for chord in chords):
-        raise ScoreError(
-            f"no chords in {path.name}: it needs an accompanying track, or chord_midi.txt beside it"
-        )
+        raise ScoreError("no chords: it needs an accompanying track, or chord_midi.txt beside it")
     return Score(
         title=path.stem,
         artist="",
         melody=melody,
         chords=chords,
-        metre=metre,
-        key=estimate_key(melody, chords),
-        beats_per_minute=60.0 / float(np.median(np.diff(beats))),
+        metre=clock.metre,
+        key=find_key(melody, chords),
+        beats_per_minute=tempo_or_none(clock.beats_per_minute),
         accompaniment=others,
     )
 
 
-def _beats(beat_file: Path, midi) -> tuple[np.ndarray, Metre]:
-    """Beat times in seconds, the first of them a downbeat, and the metre."""
-    if beat_file.is_file():
-        rows = np.array(
-            [[float(x) for x in line.split()[:3]] for line in beat_file.read_text().splitlines() if line]
-        )
-        times, downbeats = rows[:, 0], np.flatnonzero(rows[:, 2] > 0)
-    else:
-        times = midi.get_beats()
-        downbeats = np.searchsorted(times, midi.get_downbeats() - 1e-3)
-    if len(times) < 8 or len(downbeats) < 2:
-        raise ScoreError("fewer than two bars of beats")
+@dataclass(frozen=True)
+class _Clock:
+    """When things are, in the song's beats. `grid` counts in a unit of its own."""
+
+    grid: BarGrid
+    metre: Metre
+    beats_per_minute: float
+    of_quarter: Callable[[float], float]
+    """A MIDI file's quarter in the grid's unit."""
+    of_second: Callable[[float], float]
+
+    def note(self, note: Note) -> Note:
+        """A note in quarters, in beats."""
+        start, end = self.grid.span(self.of_quarter(note.start), self.of_quarter(note.end))
+        return replace(note, start=start, end=end)
+
+
+def _signature_clock(midi: MidiScore) -> _Clock:
+    """Beats and bars as tempi and time signatures tell them."""
+    grid, metre = grid_of(_bars(midi.signatures, midi.end))
+    beats = np.arange(0.0, midi.end + grid.beat, grid.beat)
+    return _Clock(
+        grid,
+        metre,
+        60.0 / float(np.median(np.diff(midi.seconds(beats)))),
+        of_quarter=lambda quarter: quarter,
+        of_second=lambda second: float(midi.quarters(second)),
+    )
+
+
+def _bars(signatures: list[tuple[float, Signature]], end: float) -> list[tuple[Signature, float]]:
+    """(time signature, length in quarters) of each bar up to `end`. A change begins a bar wherever it stands."""
+    bars: list[tuple[Signature, float]] = []
+    signatures = [change for change in signatures if change[0] < end]
+    changes = [quarter for quarter, _ in signatures[1:]] + [end]
+    for (start, (beats, unit)), stop in zip(signatures, changes, strict=True):
+        if not 1 <= beats <= 64 or not 1 <= unit <= 64:
+            raise ScoreError(f"expected time signatures such as 4/4 or 6/8, got {beats}/{unit}")
+        length = 4.0 * beats / unit
+        whole = int((stop - start) / length + 1e-6)
+        bars += [((beats, unit), length)] * whole
+        rest = stop - start - whole * length
+        if rest > 1e-6:
+            last = stop == changes[-1]
+            bars.append(((beats, unit), length if last else rest))
+    return bars
+
+
+def _beat_file_clock(beat_file: Path, midi: MidiScore) -> _Clock:
+    """Beats from a file of POP909: a line for each, with its second and, third, whether it begins a bar."""
+    times, downbeats = _read_beats(beat_file)
     per_bar = int(np.bincount(np.diff(downbeats)).argmax())
-    first = int(downbeats[0]) % per_bar
-    interval = float(np.median(np.diff(times)))
-    lead_in = times[0] - interval * np.arange((per_bar - first) % per_bar, 0, -1)
+    before = int(downbeats[0])
+    lengths = [before % per_bar, *[per_bar] * (before // per_bar), *np.diff(downbeats)]
+    lengths.append(max(per_bar, len(times) - int(downbeats[-1])))
     metre = Metre(3 if per_bar == 6 else per_bar)
-    return np.concatenate([lead_in, times]), metre
+    grid = BarGrid([float(length) for length in lengths], full=float(metre.beats), beat=1.0, upbeats={0})
+    interval = float(np.median(np.diff(times)))
+    # Piecewise linear through the beats, and on at the median tempo beyond both ends.
+    known = np.concatenate([[times[0] - 100 * interval], times, [times[-1] + 100 * interval]])
+    numbers = np.concatenate([[-100.0], np.arange(len(times)), [len(times) + 99.0]])
+
+    def number(second: float) -> float:
+        return float(np.interp(second, known, numbers))
+
+    return _Clock(grid, metre, 60.0 / interval, lambda quarter: number(float(midi.seconds(quarter))), number)
 
 
-def _seconds_to_beats(beats: np.ndarray):
-    """Piecewise linear through the beats, and on at the median tempo beyond both ends."""
-    interval = np.median(np.diff(beats))
-    times = np.concatenate([[beats[0] - 100 * interval], beats, [beats[-1] + 100 * interval]])
-    numbers = np.concatenate([[-100.0], np.arange(len(beats)), [len(beats) + 99.0]])
-    return lambda seconds: max(0.0, float(np.interp(seconds, times, numbers)))
-
-
-def _read_chords(chord_file: Path, to_beat) -> tuple[Chord, ...]:
-    chords = []
-    for line in chord_file.read_text().splitlines():
-        start, end, label = line.split()[:3]
-        first, last = round(to_beat(float(start))), round(to_beat(float(end)))
-        if last > first:
-            chords.append(parse_chord(label, float(first), float(last)))
-    return tuple(chords)
-
-
-def _estimate_chords(notes: list[Note], metre: Metre) -> tuple[Chord, ...]:
-    """One major or minor triad for each half bar (a whole bar in three): the best fit to its notes."""
-    if not notes:
-        return ()
-    span = metre.beats / 2 if metre.beats % 2 == 0 else float(metre.beats)
-    chords = []
-    for index in range(int(max(note.end for note in notes) // span) + 1):
-        start, end = index * span, (index + 1) * span
-        weights = np.zeros(12)
-        for note in notes:
-            weights[note.pitch % 12] += max(0.0, min(end, note.end) - max(start, note.start))
-        if weights.sum() < 0.25:
-            chords.append(Chord(start, end))
-            continue
-        triads = [(root, quality) for root in range(12) for quality in ("maj", "min")]
-        fits = [
-            weights[list(Chord(0.0, 1.0, root, quality).pitch_classes)].sum() + 0.2 * weights[root]
-            for root, quality in triads
+def _read_beats(beat_file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the beats, and the indices of those that begin bars."""
+    try:
+        rows = [
+            [float(x) for x in line.split()[:3]]
+            for line in beat_file.read_text(errors="replace").splitlines()
+            if line.strip()
         ]
-        chords.append(Chord(start, end, *triads[int(np.argmax(fits))]))
+        table = np.array(rows).reshape(-1, 3)
+    except (OSError, ValueError) as error:
+        raise ScoreError(f"expected lines such as '0.5 1.0 1.0' in {beat_file.name}, got {error}") from error
+    times, downbeats = table[:, 0], np.flatnonzero(table[:, 2] > 0)
+    if len(times) < 8 or len(downbeats) < 2:
+        raise ScoreError(f"fewer than two bars of beats in {beat_file.name}")
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ScoreError(
+            f"expected beats that follow one another in {beat_file.name}, got seconds that go back"
+        )
+    return times, downbeats
+
+
+def _read_chords(chord_file: Path, clock: _Clock) -> tuple[Chord, ...]:
+    """Chords begin and end on beats."""
+    chords = []
+    for number, line in enumerate(chord_file.read_text(errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            start, end, label = line.split()[:3]
+            first, last = (round(clock.grid.onset(clock.of_second(float(second)))) for second in (start, end))
+            if last > first:
+                chords.append(parse_chord(label, float(first), float(last)))
+        except (ValueError, OverflowError) as error:
+            raise ScoreError(f"line {number} of {chord_file.name}: {error}") from error
     return tuple(chords)
-
-
-def estimate_key(melody: tuple[Note, ...], chords: tuple[Chord, ...]) -> Key:
-    """Correlates the weights of pitch classes with the profiles of Krumhansl and Kessler."""
-    weights = np.zeros(12)
-    for note in melody:
-        weights[note.pitch % 12] += note.end - note.start
-    for chord in chords:
-        for pitch in chord.pitch_classes:
-            weights[pitch] += 0.5 * (chord.end - chord.start)
-    scores = {
-        Key(tonic, mode): np.corrcoef(np.roll(profile, tonic), weights)[0, 1]
-        for mode, profile in (("major", _MAJOR_PROFILE), ("minor", _MINOR_PROFILE))
-        for tonic in range(12)
-    }
-    return max(scores, key=lambda key: scores[key])

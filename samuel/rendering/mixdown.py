@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from samuel.arranging.mixing import Stereo
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.mixing import Stereo
 
 # Suffix: (encoder, bits a second, sample rate, sample format).
 ENCODERS = {

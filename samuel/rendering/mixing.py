@@ -1,22 +1,15 @@
-"""From dry tracks to a song: rooms, balance between the stems, loudness.
+"""From dry tracks to a song: drawn rooms, balance between the stems, a compressed voice.
 
-Loudness is in LUFS (ITU-R BS.1770-4, by pyloudnorm), levels and gains in decibels.
+Loudness is in LUFS (ITU-R BS.1770-4), levels and gains in decibels.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
-from scipy.signal import butter, oaconvolve, sosfilt
 
+from samuel.arranging.mixing import Response, Stereo, effects, levelled, limited
 from samuel.config import SAMPLE_RATE
-
-Stereo = Float32[np.ndarray, "2 samples"]
-Response = Float32[np.ndarray, "2 taps"]
-PEAK = 10 ** (-1.5 / 20)  # half a decibel below -1 dBFS: lossy encoders overshoot
-LIMITER_SECONDS = 0.04
-PREDELAY_SECONDS = 0.012
 
 
 @dataclass(frozen=True)
@@ -58,40 +51,6 @@ def draw_balance(rng: np.random.Generator) -> Balance:
     )
 
 
-def effects(
-    rng: np.random.Generator,
-    *,
-    seconds: float,
-    wet: float,
-    presence: float = 0.0,
-    lowest: float = 20.0,
-    echo_seconds: float = 0.0,
-    echo_gain: float = 0.0,
-) -> Response:
-    """The impulse response of everything linear that happens to a stem: filters, echo and room.
-
-    A high-pass at `lowest` Hz (some SoundFonts' samples carry an offset), a shelf of `presence` decibels
-    above 4 kHz, two echoes, and a diffuse stereo room: noise that dies by 60 dB in `seconds`, faster
-    where it is bright. `wet` is the room's energy beside the dry sound's, as an amplitude ratio.
-    """
-    dry = np.zeros((2, int((0.25 + 2 * echo_seconds) * SAMPLE_RATE)))
-    for count in range(3 if echo_gain else 1):
-        dry[:, int(count * echo_seconds * SAMPLE_RATE)] = echo_gain**count
-    length = int(seconds * SAMPLE_RATE)
-    decay = 10 ** (-3 * np.arange(length) / length)
-    tail = rng.standard_normal((2, length)) * decay
-    dark = sosfilt(butter(2, 2500, fs=SAMPLE_RATE, output="sos"), tail, axis=1)
-    tail = _highpass(dark + 0.35 * (tail - dark) * decay, 180.0, order=1)
-    tail *= wet / np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    tail = np.pad(tail, ((0, 0), (int(PREDELAY_SECONDS * SAMPLE_RATE), 0)))
-    response = np.zeros((2, max(dry.shape[1], tail.shape[1])))
-    response[:, : dry.shape[1]] += dry
-    response[:, : tail.shape[1]] += tail
-    response = _highpass(response, lowest)
-    response += (10 ** (presence / 20) - 1) * _highpass(response, 4000.0, order=1)
-    return response.astype(np.float32)
-
-
 def voice_effects(balance: Balance, rng: np.random.Generator) -> Response:
     return effects(
         rng,
@@ -115,15 +74,6 @@ def band_effects(balance: Balance, stem: str, rng: np.random.Generator) -> Respo
     )
 
 
-def apply(response: Response, audio: Stereo) -> Stereo:
-    """Convolves; the result has the audio's length."""
-    return oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32)
-
-
-def _highpass(audio: np.ndarray, hertz: float, order: int = 2) -> np.ndarray:
-    return sosfilt(butter(order, hertz, "highpass", fs=SAMPLE_RATE, output="sos"), audio)
-
-
 def compress_voice(voice: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, " samples"]:
     """Evens out a singer's loud and soft notes, as on every record."""
     return _compress(voice, ratio=2.5, threshold_below_peak=14.0)
@@ -141,15 +91,6 @@ def _compress(audio: np.ndarray, *, ratio: float, threshold_below_peak: float) -
     return (audio * np.interp(np.arange(len(audio)), centres, gain)).astype(np.float32)
 
 
-def loudness(audio: Float32[np.ndarray, "channel samples"], sample_rate: int = SAMPLE_RATE) -> float:
-    """Integrated loudness in LUFS; -70 for silence and for less than 0.4 s."""
-    import pyloudnorm
-
-    if audio.shape[1] < 0.4 * sample_rate or not np.any(audio):
-        return -70.0
-    return max(-70.0, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64))))
-
-
 def balance_stems(stems: dict[str, Stereo], balance: Balance) -> dict[str, Stereo]:
     """Sets each stem's loudness against the voice's, then brings the mix to the target loudness.
 
@@ -157,31 +98,6 @@ def balance_stems(stems: dict[str, Stereo], balance: Balance) -> dict[str, Stere
     Silent stems stay silent.
     """
     offsets = {"vocals": 0.0, "drums": balance.drums, "bass": balance.bass, "other": balance.other}
-    levelled = {}
-    for name, audio in stems.items():
-        level = loudness(_thinned(audio), SAMPLE_RATE // 2)
-        gain = 0.0 if level <= -69 else 10 ** ((-20.0 + offsets[name] - level) / 20)
-        levelled[name] = (audio * gain).astype(np.float32)
-    mix = np.stack(list(levelled.values())).sum(axis=0)
-    gain = 10 ** ((balance.loudness - loudness(mix)) / 20)
-    limited = _limiter_gain([gain * mix, *(gain * audio for audio in levelled.values())])
-    return {name: (gain * audio * limited).astype(np.float32) for name, audio in levelled.items()}
-
-
-def _thinned(audio: Stereo) -> Float32[np.ndarray, "1 halved"]:
-    """Mono at half the rate: a quarter of the work, and good enough to compare stems."""
-    mono = audio.mean(axis=0)[: audio.shape[1] // 2 * 2]
-    return mono.reshape(-1, 2).mean(axis=1)[None]
-
-
-def _limiter_gain(signals: list[Stereo]) -> Float32[np.ndarray, " samples"]:
-    """The gain that keeps every signal below `PEAK`, smooth over `LIMITER_SECONDS`.
-
-    The smallest gain asked for within a window, averaged over a window of the same length: the mean
-    never exceeds what its middle asked for.
-    """
-    peak = np.max([np.abs(signal).max(axis=0) for signal in signals], axis=0)
-    asked = np.minimum(1.0, PEAK / np.maximum(peak, PEAK))
-    window = 2 * int(LIMITER_SECONDS * SAMPLE_RATE / 2) + 1
-    smallest = minimum_filter1d(asked, window, mode="nearest")
-    return uniform_filter1d(smallest.astype(np.float64), window, mode="nearest").astype(np.float32)
+    return limited(
+        {name: levelled(audio, -20.0 + offsets[name]) for name, audio in stems.items()}, balance.loudness
+    )

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from samuel.arranging.form import SECTION_BARS
+from samuel.arranging.styles import Style, metre_kind, styles_for
+from samuel.arranging.tempo import Tempo
 from samuel.rendering.harmony import Chord
 from samuel.rendering.score import Note, Score
 from samuel.rendering.singer import Singer, draw_singer
-from samuel.rendering.styles import Style, styles_for
-from samuel.rendering.timing import Tempo, draw_tempo
+from samuel.rendering.timing import draw_tempo
 
-SECTION_BARS = 8
 MOST_INTRO_BARS = 4
 
 
@@ -42,6 +43,9 @@ class Plan:
     def end_seconds(self) -> float:
         """The end of the final bar."""
         return self.tempo.seconds(float(self.bars * self.score.metre.beats))
+
+    def is_solo(self, beat: float) -> bool:
+        return self.solo[min(int(beat // self.score.metre.beats), self.bars - 1)]
 
 
 def draw_plan(score: Score, rng: np.random.Generator, *, min_seconds: float, max_seconds: float) -> Plan:
@@ -105,8 +109,7 @@ def _fold_melody(score: Score, singer: Singer) -> Score:
 
 
 def _draw_style(score: Score, rng: np.random.Generator) -> Style:
-    simple = "three" if score.metre.beats % 3 == 0 else "four"
-    styles = styles_for("compound" if score.metre.division == 3 else simple)
+    styles = styles_for(metre_kind(score.metre.beats, score.metre.division))
     if score.beats_per_minute is not None:
         fitting = [s for s in styles if s.bpm[0] * 0.85 <= score.beats_per_minute <= s.bpm[1] * 1.15]
         styles = tuple(fitting) or styles

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from samuel.arranging.soundfont import SHIPPED, SoundFontSynthesiser
 from samuel.rendering.library import read_score
 from samuel.rendering.mixdown import write_mix
 from samuel.rendering.song import ANNOTATIONS, render_song, write_song
-from samuel.rendering.soundfont import SoundFontSynthesiser
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Report:
+class RenderReport:
     """What became of a score: `seconds` of song, or the `error` that kept it from becoming one."""
 
     song_id: str
@@ -41,9 +41,9 @@ class Renderer:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.synthesiser = SoundFontSynthesiser(options.soundfont)
+        self.synthesiser = SoundFontSynthesiser(options.soundfont or SHIPPED)
 
-    def __call__(self, song_id: str, score: Path) -> Report:
+    def __call__(self, song_id: str, score: Path) -> RenderReport:
         """Renders and writes one song. Whatever is wrong with the score is in the report."""
         options = self.options
         try:
@@ -61,5 +61,5 @@ class Renderer:
                 write_mix(options.mixes / f"{song_id}.{options.mix_format}", song.mix, tags=tags)
             write_song(song, options.out / song_id)
         except Exception as error:  # one bad score must not stop a thousand good ones
-            return Report(song_id, error=f"{type(error).__name__}: {error}")
-        return Report(song_id, seconds=song.annotations["seconds"])
+            return RenderReport(song_id, error=f"{type(error).__name__}: {error}")
+        return RenderReport(song_id, seconds=song.annotations["seconds"])

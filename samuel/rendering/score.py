@@ -31,6 +31,32 @@ class Metre:
     division: int = 2
 
 
+MOST_QUARTERS = 20_000.0
+"""Hours of music: nothing that anybody wrote as a song."""
+
+SLOWEST, FASTEST = 20.0, 400.0
+"""Beats a minute. What a file gives outside of these is no tempo."""
+
+
+def metre_of(beats: int, unit: int) -> tuple[Metre, float]:
+    """The metre of a time signature such as 6/8, and the length of its beat in quarters.
+
+    Eighths (and shorter) in threes make a compound metre: 6/8 has two beats of a dotted quarter.
+    Raises ScoreError for what no bar can be made of.
+    """
+    if not 1 <= beats <= 64 or unit not in (1, 2, 4, 8, 16, 32, 64):
+        raise ScoreError(f"expected a time signature such as 4/4 or 6/8, got {beats}/{unit}")
+    if unit >= 8 and beats % 3 == 0:
+        return Metre(beats // 3, 3), 12.0 / unit
+    return Metre(beats), 4.0 / unit
+
+
+def tempo_or_none(beats_per_minute: float | None) -> float | None:
+    """None for a tempo that nobody can play."""
+    known = beats_per_minute is not None and SLOWEST <= beats_per_minute <= FASTEST
+    return beats_per_minute if known else None
+
+
 @dataclass(frozen=True)
 class Key:
     """`tonic` is a pitch class; `mode` is "major" or "minor"."""

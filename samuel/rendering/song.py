@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from samuel.arranging.mixing import Stereo, apply
+from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.band import Arranger
+from samuel.rendering.band import play_plan
 from samuel.rendering.mixing import (
-    Stereo,
-    apply,
     balance_stems,
     band_effects,
     compress_voice,
@@ -30,7 +30,6 @@ from samuel.rendering.phonetics import syllable_of
 from samuel.rendering.plan import Plan, draw_plan
 from samuel.rendering.score import Score, ScoreError
 from samuel.rendering.singer import SungNote, perform
-from samuel.rendering.soundfont import SoundFontSynthesiser
 from samuel.rendering.voice import synthesise
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -76,7 +75,7 @@ def render_song(
         take = compress_voice(synthesise(plan.singer, controls, rng)[:samples])
         voice += gain * np.array([[1 - max(0.0, pan)], [1 + min(0.0, pan)]], np.float32) * take
     stems = {"vocals": apply(voice_effects(balance, rng), voice)}
-    parts = Arranger(plan, rng).parts()
+    parts = play_plan(plan, int(rng.integers(2**63)))
     for name in STEMS[1:]:
         players = [part for part in parts if part.stem == name]
         audio = synthesiser.render(players, samples / SAMPLE_RATE)
@@ -84,7 +83,11 @@ def render_song(
     fade = np.minimum(1, np.arange(samples, 0, -1) / (0.5 * TAIL_SECONDS * SAMPLE_RATE)).astype(np.float32)
     stems = balance_stems({name: _fit(audio, samples) * fade for name, audio in stems.items()}, balance)
     annotations = annotate(plan, notes, song_id, seed, seconds=samples / SAMPLE_RATE)
-    annotations["band"] = {"style": plan.style.name, "players": [[p.name, p.program] for p in parts]}
+    annotations["band"] = {
+        "style": plan.style.name,
+        "players": [[p.name, p.program] for p in parts],
+        "soundfont": synthesiser.path.name,
+    }
     annotations["balance"] = asdict(balance)
     return RenderedSong(stems, annotations)
 
@@ -94,12 +97,11 @@ def _fit(audio: np.ndarray, samples: int) -> Stereo:
 
 
 def _sung_notes(plan: Plan, rng: np.random.Generator) -> list[SungNote]:
-    beats = plan.score.metre.beats
     time = plan.tempo.seconds
     return [
         SungNote(time(note.start), time(note.end), note.pitch, syllable_of(note.lyric, rng))
         for note in plan.score.melody
-        if not plan.solo[min(int(note.start // beats), plan.bars - 1)]
+        if not plan.is_solo(note.start)
     ]
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from samuel import audio
+from samuel.arranging.mixing import loudness
+from samuel.catalogue.songs import DEMO_SONGS
 from samuel.config import CHUNK_SAMPLES
-from samuel.rendering.mixing import loudness
-from samuel.songs import DEMO_SONGS
 
 SONGS = sorted(path for path in DEMO_SONGS.iterdir() if path.suffix != ".md")
 

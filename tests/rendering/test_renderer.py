@@ -1,8 +1,6 @@
 """Scores on disk become songs on disk: archives, repeats, failures, mixes."""
 
 import json
-import tarfile
-import zipfile
 from pathlib import Path
 
 import av
@@ -12,7 +10,7 @@ import soundfile
 
 from samuel import audio
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.library import collection_name, find_scores, unpack
+from samuel.rendering.library import find_scores
 from samuel.rendering.mixdown import ENCODERS, write_mix
 from samuel.rendering.renderer import Options, Renderer
 from samuel.rendering.song import ANNOTATIONS, STEMS
@@ -22,40 +20,11 @@ from tests.rendering.scores import write_lead_sheet, write_midi
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scores") / "tunes"
-    (folder / "a" / "versions").mkdir(parents=True)
+    (folder / "a").mkdir(parents=True)
     write_midi(folder / "a" / "Älteste Melodie.mid")
-    write_midi(folder / "a" / "versions" / "other.mid")
     write_lead_sheet(folder / "waltz.musicxml")
     (folder / "broken.mid").write_bytes(b"?")
     return folder
-
-
-def test_archives_and_folders_give_the_same_ids(collection: Path, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "tunes.tar.xz", "w:xz") as archive:
-        archive.add(collection, arcname=".")
-    with zipfile.ZipFile(tmp_path / "tunes.zip", "w") as archive:
-        for path in collection.rglob("*.*"):
-            archive.write(path, path.relative_to(collection))
-    ids = [score.song_id for score in find_scores(collection)]
-    assert sorted(one.rsplit("-", 1)[0] for one in ids) == [
-        "tunes-alteste-melodie",
-        "tunes-broken",
-        "tunes-waltz",
-    ]
-    for name in ("tunes.tar.xz", "tunes.zip"):
-        source = tmp_path / name
-        folder = unpack(source, tmp_path / f"from-{name}")
-        assert [score.song_id for score in find_scores(folder, name=collection_name(source))] == ids
-
-
-def test_sources_that_hold_no_scores_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("no archive")
-    with pytest.raises(ValueError, match="does not exist"):
-        unpack(tmp_path / "absent", tmp_path)
-    with pytest.raises(ValueError, match=r"expected a folder, a \.tar"):
-        unpack(tmp_path / "text", tmp_path)
-    with pytest.raises(ValueError, match="found none"):
-        find_scores(tmp_path)
 
 
 def test_songs_are_written_whole_and_failures_reported(collection: Path, tmp_path: Path) -> None:

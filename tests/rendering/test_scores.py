@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from samuel.rendering.harmony import QUALITIES, Chord, parse_chord, pitch_class, quality_of
 from samuel.rendering.library import read_score
 from samuel.rendering.score import Metre, Note, ScoreError, single_voice
 from tests.rendering.scores import BPM, CHORD_LABELS, MELODY, write_lead_sheet, write_midi
@@ -71,21 +70,3 @@ def _write(path: Path, content: bytes) -> Path:
 def test_one_voice_of_overlapping_notes() -> None:
     voice = single_voice([Note(1.0, 3.0, 60), Note(0.0, 1.5, 62), Note(1.0, 2.0, 67), Note(2.0, 4.0, 64)])
     assert voice == (Note(0.0, 1.0, 62), Note(1.0, 2.0, 67), Note(2.0, 4.0, 64))
-
-
-@pytest.mark.parametrize("quality", QUALITIES)
-@pytest.mark.parametrize("bass", [None, 3])
-def test_chord_labels_read_back(quality: str, bass: int | None) -> None:
-    chord = Chord(0.0, 1.0, 1, quality, bass)
-    assert parse_chord(chord.label, 0.0, 1.0) == chord
-    assert quality_of(frozenset(QUALITIES[quality])) in (quality, "min7", "maj6", "min6", "hdim7")
-
-
-def test_chords_name_the_right_pitch_classes() -> None:
-    assert parse_chord("Bb:min7/b3", 0.0, 1.0).pitch_classes == (10, 1, 5, 8)
-    assert parse_chord("Bb:min7/b3", 0.0, 1.0).bass_pitch_class == 1
-    assert parse_chord("E:maj/5", 0.0, 1.0).transposed(3).label == "G:maj/5"
-    assert parse_chord("C:min11(b5)", 0.0, 1.0).quality == "min9"
-    assert parse_chord("N", 0.0, 1.0).pitch_classes == ()
-    with pytest.raises(ValueError, match="note name"):
-        pitch_class("H")

@@ -4,17 +4,17 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import pytest
 
+from samuel.arranging.mixing import loudness
+from samuel.arranging.soundfont import SoundFontSynthesiser
+from samuel.compiled import librosa
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.harmony import parse_chord
 from samuel.rendering.library import read_score
-from samuel.rendering.mixing import loudness
 from samuel.rendering.score import Score
 from samuel.rendering.song import STEMS, RenderedSong, render_song
-from samuel.rendering.soundfont import SoundFontSynthesiser
 from tests.rendering.scores import write_lead_sheet, write_midi
 
 LENGTHS: dict[str, Any] = {"min_seconds": 12.0, "max_seconds": 16.0}

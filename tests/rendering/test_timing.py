@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from samuel.rendering.timing import Tempo, draw_tempo
+from samuel.arranging.tempo import Tempo
+from samuel.rendering.timing import draw_tempo
 
 
 def test_swing_delays_the_off_beat_only() -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import librosa
 import numpy as np
 import pytest
 
+from samuel.compiled import librosa
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.phonetics import VOWELS, Syllable, syllable_of
 from samuel.rendering.singer import NOISES, Singer, SungNote, draw_singer, perform

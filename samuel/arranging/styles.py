@@ -1,8 +1,8 @@
 """Accompaniment styles: what each section of the band plays in a bar, written as step patterns.
 
 A pattern has one group of steps for each beat, parted by blanks: four steps a beat in simple metre
-(sixteenths), six in compound metre. A bar with fewer beats uses the first groups, one with more
-goes round again. A step is one letter:
+(sixteenths), six in compound metre. `bar_steps` makes of it a bar of any number of beats in either
+metre. A step is one letter:
 
     drums   "X" accent, "x" normal, "o" soft, "." nothing; one line for each General MIDI drum
     bass    "r" root, "f" fifth, "t" third, "o" octave above, "a" approach to the next root, "-" hold
@@ -36,7 +36,8 @@ class Style:
     """`metres` are the kinds of bar it fits: "four" (two or four beats), "three", "compound".
 
     `swing` is how far the off-beat moves, in beats (1/6: triplets). `bpm` is the range of tempi.
-    `weight` is how often it is drawn beside the others. `comping` holds (pattern, programs) of which one is drawn; `second` likewise, for full sections.
+    `weight` is how often it is drawn beside the others. `comping` holds (pattern, programs) of which one is drawn;
+    `second` likewise, for full sections.
     """
 
     name: str
@@ -357,6 +358,82 @@ STYLES: tuple[Style, ...] = (
 )
 
 
+SIMPLE_STEPS, COMPOUND_STEPS = 4, 6
+HELD, REST = "-", "."
+_CHUNKS = {  # groups of a pattern: (size of a chunk of beats: which groups it takes), the largest first
+    4: {4: (0, 1, 2, 3), 3: (0, 1, 3), 2: (0, 1), 1: (0,)},
+    3: {3: (0, 1, 2), 2: (0, 1), 1: (0,)},
+    2: {2: (0, 1), 3: (0, 1, 1), 1: (0,)},
+}
+_TO_COMPOUND = ((0,), (0,), (1,), (1,), (2,), (3,))  # for each of six steps: which of four are heard there
+_TO_SIMPLE = (
+    (0,),
+    (1,),
+    (2, 3),
+    (4, 5),
+)  # a triplet's second and third note fall on the half and before the next beat
+
+
+def metre_kind(beats: int, division: int) -> str:
+    """What styles are written for: "compound", "three" or "four" (all other numbers of beats)."""
+    return "compound" if division == 3 else "three" if beats % 3 == 0 else "four"
+
+
 def styles_for(metre: str) -> tuple[Style, ...]:
     """The styles that fit bars of "four", "three" or "compound"."""
     return tuple(style for style in STYLES if metre in style.metres)
+
+
+def find_style(name: str) -> Style:
+    """Raises ValueError with all names for one that is none."""
+    for style in STYLES:
+        if style.name == name.strip().lower():
+            return style
+    raise ValueError(f"expected a style of {', '.join(style.name for style in STYLES)}; got {name!r}")
+
+
+def bar_steps(pattern: str, beats: int, per_beat: int, bar: int = 0) -> str:
+    """The steps of a bar: 5 beats are played as 3 and 2, 7 as 4 and 3, and so on.
+
+    A pattern of four beats is spread over two bars of two: `bar` is the bar's number.
+    """
+    groups = pattern.split()
+    if beats == 2 and len(groups) == 4:
+        groups = groups[2:] + groups[:2] if bar % 2 else groups
+    steps = "".join(_converted(groups[index], per_beat) for index in _spread(len(groups), beats))
+    if steps.startswith(HELD):  # nothing to hold on to at a bar's beginning: struck again
+        struck = [letter for letter in pattern if letter not in (HELD, REST, " ")]
+        steps = struck[0] + steps[1:] if struck else REST + steps[1:]
+    return steps
+
+
+def _spread(groups: int, beats: int) -> list[int]:
+    """Which group of a pattern each beat of a bar takes."""
+    chunks = _CHUNKS[groups]
+    largest = max(groups, 2)
+    taken: list[int] = []
+    while (left := beats - len(taken)) > 0:
+        size = left if left in chunks else largest
+        if size == largest and left - largest == 1 and largest > 2:
+            size = largest - 1  # 5 = 3 + 2 and 4 = 2 + 2: no beat stands alone
+        taken += chunks[size]
+    return taken
+
+
+def _converted(group: str, per_beat: int) -> str:
+    """The steps of one beat, in simple or in compound metre."""
+    if len(group) == per_beat:
+        return group
+    if per_beat == SIMPLE_STEPS:
+        return "".join(max((group[step] for step in steps), key=_weight) for steps in _TO_SIMPLE)
+    steps = [group[source[0]] for source in _TO_COMPOUND]
+    for filler, following in (
+        (1, 1),
+        (3, 2),
+    ):  # between two steps: held where the sound goes on, silent otherwise
+        steps[filler] = HELD if group[following] == HELD else REST
+    return "".join(steps)
+
+
+def _weight(letter: str) -> int:
+    return {REST: 0, HELD: 1}.get(letter, 2)

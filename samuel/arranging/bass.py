@@ -1,0 +1,86 @@
+"""The bass player: the written bass at every change, otherwise roots, fifths, thirds; steps into a coming chord.
+
+A coming chord is led into only within its own bar, so that a chord changed later changes nothing before its bar.
+"""
+
+from samuel.arranging.form import Bar, Form
+from samuel.arranging.part import Part
+from samuel.arranging.pen import Pen, strokes
+from samuel.arranging.styles import bar_steps
+from samuel.rendering.harmony import Chord
+
+LOWEST = 28
+NEAR = 0.26  # beats: a stroke this near to a chord's beginning is its first
+
+
+def bass(form: Form) -> Part:
+    part = Part("bass", "bass", 0)
+    pen = Pen(form, part)
+    part.program = pen.pick(form.style.basses)
+    main, other = pen.pick(form.style.bass), pen.pick(form.style.bass)
+    floor = LOWEST + int(pen.rng.integers(0, 5))
+    for bar in form.bars:
+        pen.turn_to(bar)
+        if bar.final and (part.notes or bar.number == 0):
+            for chord, start, end in form.sounding(bar):
+                pen.play(start, end, _written(chord, floor), 98)
+        elif bar.level and not bar.final:
+            _bar(pen, bar, main if bar.number % 4 < 3 and not bar.turns else other, floor)
+    return part
+
+
+def _bar(pen: Pen, bar: Bar, pattern: str, floor: int) -> None:
+    form = pen.form
+    played = [
+        (bar.start + start, length, letter)
+        for start, length, letter in strokes(
+            bar_steps(pattern, bar.beats, form.steps, bar.number), form.steps
+        )
+        if bar.level > 1 or start == int(start)  # at low energy on the beats alone
+    ]
+    for chord in form.changes(bar.start, bar.end):
+        if not any(abs(beat - chord.start) < NEAR for beat, _, _ in played):
+            played.append((chord.start, min(1.0, chord.end - chord.start), "r"))
+    played.sort()
+    pitch = floor
+    for number, (beat, length, letter) in enumerate(played):
+        chord = form.chord_at(beat)
+        if chord.root is None:
+            continue
+        coming = played[number + 1][0] if number + 1 < len(played) else bar.end
+        if beat - chord.start < NEAR or beat == bar.start:
+            pitch = _written(chord, floor)
+        else:
+            pitch = _pitch(
+                pen, letter, chord, pitch, floor, form.chord_at(coming) if coming < bar.end else chord
+            )
+        end = min(beat + 0.94 * length, coming, chord.end)
+        pen.play(beat, end, pitch, 96 if beat == bar.start else 86)
+
+
+def _written(chord: Chord, floor: int) -> int:
+    """The chord's bass, as the lead sheet has it."""
+    assert chord.bass_pitch_class is not None
+    return _up(chord.bass_pitch_class, floor)
+
+
+def _pitch(pen: Pen, letter: str, chord: Chord, before: int, floor: int, coming: Chord) -> int:
+    tones = chord.pitch_classes
+    if letter == "f":
+        return _up(tones[:3][-1], floor)  # a power chord ends with its fifth
+    if letter == "t":
+        return _up(tones[:2][-1], floor)
+    if letter == "o":
+        return _written(chord, floor) + 12
+    if letter == "a":
+        if coming is not chord and coming.root is not None:
+            return _written(coming, floor) + (-1 if pen.happens(0.6) else 2)
+        near = sorted(
+            (abs(p - before), p) for p in range(floor - 2, floor + 14) if p % 12 in tones and p != before
+        )
+        return pen.pick(near[:2] or [(0, before)])[1]
+    return _written(chord, floor)
+
+
+def _up(pitch_class: int, floor: int) -> int:
+    return floor + (pitch_class - floor) % 12

@@ -1,0 +1,269 @@
+"""What makes dry tracks sound like one record: rooms, loudness, one limiter for all stems.
+
+Loudness is in LUFS (ITU-R BS.1770-4, by pyloudnorm), levels and gains in decibels.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+
+import numpy as np
+import scipy  # its parts are imported where they are first used: they take seconds, and many processes never mix
+from jaxtyping import Float, Float32
+
+from samuel.config import SAMPLE_RATE
+
+Stereo = Float32[np.ndarray, "2 samples"]
+Response = Float32[np.ndarray, "2 taps"]
+PEAK = 10 ** (-1.5 / 20)  # half a decibel below -1 dBFS: lossy encoders overshoot
+LIMITER_SECONDS = 0.04
+GROUP = 40  # samples that share a limiter's gain
+WINDOW = 2 * int(LIMITER_SECONDS * SAMPLE_RATE / GROUP / 2) + 1  # groups
+LOWEST_HERTZ = 20.0
+FADER_SECONDS = 1.0
+FADER_STEP = 1000  # samples
+FADER_STEPS = round(FADER_SECONDS * SAMPLE_RATE / FADER_STEP / 2)  # of half a window
+MOST_FADED = 6.0  # decibels
+SLOWER = 4  # the sample rate of a `Room`'s tail, against the audio's
+PREDELAY_SECONDS = 0.012
+
+
+def effects(
+    rng: np.random.Generator,
+    *,
+    seconds: float,
+    wet: float,
+    presence: float = 0.0,
+    lowest: float = 20.0,
+    echo_seconds: float = 0.0,
+    echo_gain: float = 0.0,
+) -> Response:
+    """The impulse response of everything linear that happens to a stem: filters, echo and room.
+
+    A high-pass at `lowest` Hz (some SoundFonts' samples carry an offset), a shelf of `presence` decibels
+    above 4 kHz, two echoes, and a diffuse stereo room: noise that dies by 60 dB in `seconds`, faster
+    where it is bright. `wet` is the room's energy beside the dry sound's, as an amplitude ratio.
+    """
+    dry = np.zeros((2, int((0.25 + 2 * echo_seconds) * SAMPLE_RATE)))
+    for count in range(3 if echo_gain else 1):
+        dry[:, int(count * echo_seconds * SAMPLE_RATE)] = echo_gain**count
+    tail = wet * _tail(rng, seconds, SAMPLE_RATE)
+    response = np.zeros((2, max(dry.shape[1], tail.shape[1])))
+    response[:, : dry.shape[1]] += dry
+    response[:, : tail.shape[1]] += tail
+    response = _highpass(response, lowest)
+    response += (10 ** (presence / 20) - 1) * _highpass(response, 4000.0, order=1)
+    return response.astype(np.float32)
+
+
+def _tail(rng: np.random.Generator, seconds: float, rate: int) -> Response:
+    """A diffuse stereo room after its predelay, with the energy 1 on each side."""
+    length = int(seconds * rate)
+    decay = 10 ** (-3 * np.arange(length) / length)
+    tail = rng.standard_normal((2, length)) * decay
+    dark = scipy.signal.sosfilt(scipy.signal.butter(2, 2500, fs=rate, output="sos"), tail, axis=1)
+    tail = _highpass(dark + 0.35 * (tail - dark) * decay, 180.0, order=1, rate=rate)
+    tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
+    return np.pad(tail, ((0, 0), (int(PREDELAY_SECONDS * rate), 0))).astype(np.float32)
+
+
+def apply(response: Response, audio: Stereo) -> Stereo:
+    """Convolves; the result has the audio's length."""
+    return scipy.signal.oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32)
+
+
+def _highpass(audio: np.ndarray, hertz: float, order: int = 2, rate: int = SAMPLE_RATE) -> np.ndarray:
+    return scipy.signal.sosfilt(scipy.signal.butter(order, hertz, "highpass", fs=rate, output="sos"), audio)
+
+
+def loudness(audio: Float32[np.ndarray, "channel samples"], sample_rate: int = SAMPLE_RATE) -> float:
+    """Integrated loudness in LUFS; -70 for silence and for less than 0.4 s."""
+    import pyloudnorm
+
+    if audio.shape[1] < 0.4 * sample_rate or not np.any(audio):
+        return -70.0
+    return max(-70.0, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64))))
+
+
+def levelled(audio: Stereo, lufs: float) -> Stereo:
+    """At this loudness; silence stays silence."""
+    level = loudness(_thinned(audio), SAMPLE_RATE // 2)
+    gain = 0.0 if level <= -69 else 10 ** ((lufs - level) / 20)
+    return (audio * gain).astype(np.float32)
+
+
+def limited(stems: dict[str, Stereo], lufs: float) -> dict[str, Stereo]:
+    """Brings the sum to a loudness and holds every peak, the sum's too, at -1.5 dBFS by one gain for all stems."""
+    mix = np.stack(list(stems.values())).sum(axis=0)
+    level = loudness(mix)
+    gain = 1.0 if level <= -69 else 10 ** ((lufs - level) / 20)
+    limit = _limiter_gain([gain * mix, *(gain * audio for audio in stems.values())])
+    return {name: (gain * audio * limit).astype(np.float32) for name, audio in stems.items()}
+
+
+def _thinned(audio: Stereo) -> Float32[np.ndarray, "1 halved"]:
+    """Mono at half the rate: a quarter of the work, and good enough to compare stems."""
+    mono = audio.mean(axis=0)[: audio.shape[1] // 2 * 2]
+    return mono.reshape(-1, 2).mean(axis=1)[None]
+
+
+def _limiter_gain(signals: list[Stereo]) -> Float32[np.ndarray, " samples"]:
+    """The gain that keeps every signal below `PEAK`."""
+    length = signals[0].shape[1]
+    return _between(_smooth(_asked(signals)))[:length]
+
+
+def _asked(signals: list[Stereo]) -> Float32[np.ndarray, " groups"]:
+    """The gain that each `GROUP` of samples asks for."""
+    missing = -signals[0].shape[1] % GROUP
+    peaks = [
+        np.maximum(audio.max(axis=0), -audio.min(axis=0))
+        for audio in (np.pad(a, ((0, 0), (0, missing))) if missing else a for a in signals)
+    ]
+    peak = np.max(peaks, axis=0).reshape(-1, GROUP).max(axis=1)
+    return np.minimum(1.0, PEAK / np.maximum(peak, PEAK))
+
+
+def _smooth(asked: Float32[np.ndarray, " groups"]) -> Float32[np.ndarray, " groups"]:
+    """The smallest gain asked for within a window and a group more each way, averaged over the window.
+
+    So neither a group's gain nor its neighbours' exceeds what the group asked for.
+    """
+    if asked.min(initial=1.0) == 1:
+        return asked
+    smallest = scipy.ndimage.minimum_filter1d(asked, WINDOW + 2, mode="nearest")
+    return scipy.ndimage.uniform_filter1d(smallest.astype(np.float64), WINDOW, mode="nearest").astype(
+        np.float32
+    )
+
+
+def _between(gains: Float32[np.ndarray, " groups"]) -> Float32[np.ndarray, " samples"]:
+    """A gain for each sample, on straight lines from the middle of one group to that of the next."""
+    if gains.min(initial=1.0) == 1:
+        return np.ones(len(gains) * GROUP, np.float32)
+    middles = (np.arange(len(gains)) + 0.5) * GROUP - 0.5
+    return np.interp(np.arange(len(gains) * GROUP), middles, gains).astype(np.float32)
+
+
+def limited_blocks(blocks: Iterable[dict[str, Stereo]]) -> Iterator[dict[str, Stereo]]:
+    """Stems block by block, every peak, the sum's too, held at -1.5 dBFS by one gain for all.
+
+    All blocks but the last are of one length, a multiple of `GROUP` and longer than the window.
+    """
+    context = WINDOW + 2
+    before = np.ones(0, np.float32)  # gains asked for by the block before
+    held: dict[str, Stereo] = {}
+    asked = before
+    for block in blocks:
+        signals = list(block.values())
+        coming = _asked([reduce(np.add, signals), *signals])
+        if held:
+            yield _turned_down(held, before, asked, coming[:context])
+        before, held, asked = asked[-context:], block, coming
+    if held:
+        yield _turned_down(held, before, asked, asked[:0])
+
+
+def faded_blocks(
+    blocks: Iterable[tuple[dict[str, Stereo], Stereo]], energy: tuple[tuple[float, float], ...]
+) -> Iterator[dict[str, Stereo]]:
+    """Stems block by block at the level that `energy`, (second, 0 to 1), asks for; as they are where it is empty.
+
+    Each block comes with the sound of the whole band, which the fader goes by: its level over `FADER_SECONDS` becomes
+    `asked_level`, as far as that is within `MOST_FADED` of it. Rests and what rings on stay as soft as they are.
+    All blocks but the last are of one length, a multiple of `FADER_STEP` and longer than `FADER_SECONDS`.
+    """
+    if not energy:
+        yield from (stems for stems, _ in blocks)
+        return
+    margin = FADER_STEPS + 1
+    before = np.full(margin, np.nan)  # powers, a step each; NaN where there is no sound to measure
+    held: dict[str, Stereo] = {}
+    powers, place = before, 0
+    for stems, whole in blocks:
+        coming = _powers(whole)
+        if held:
+            yield _faded(held, np.concatenate([before, powers, coming[:margin]]), place, energy)
+            before, place = powers[-margin:], place + len(powers)
+        held, powers = stems, coming
+    if held:
+        yield _faded(held, np.concatenate([before, powers, np.full(margin, np.nan)]), place, energy)
+
+
+def asked_level(energy: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """dBFS (RMS) of a band with so much energy.
+
+    Near 1, where what is heard of real bands lies, as far apart as `samuel.lead_sheet.energy` has it: 24 dB for all
+    of 0 to 1. Lower down a band of fewer players is softer by itself.
+    """
+    return np.interp(energy, (0.0, 0.75, 1.0), (-27.0, -21.0, -15.0))
+
+
+def _powers(audio: Stereo) -> Float[np.ndarray, " steps"]:
+    missing = -audio.shape[1] % FADER_STEP
+    power = np.pad(np.square(audio).mean(axis=0), (0, missing))
+    return power.reshape(-1, FADER_STEP).mean(axis=1)
+
+
+def _faded(
+    stems: dict[str, Stereo],
+    powers: Float[np.ndarray, " context"],
+    place: int,
+    energy: tuple[tuple[float, float], ...],
+) -> dict[str, Stereo]:
+    """`powers` are those of the stems' steps, and of a window's half and a step more on both sides.
+
+    `place` is the stems' first step.
+    """
+    shape = np.hanning(2 * FADER_STEPS + 3)[1:-1]
+    known = np.isfinite(powers)
+    heard = np.convolve(np.where(known, powers, 0.0), shape, "valid")
+    heard /= np.convolve(known.astype(float), shape, "valid")
+    level = 10 * np.log10(np.maximum(heard, 1e-12))
+    steps = np.arange(len(level)) + place - 0.5
+    asked = asked_level(np.interp(steps * FADER_STEP / SAMPLE_RATE, *np.array(energy).T))
+    gain = np.clip(asked - level, -MOST_FADED, MOST_FADED)
+    gain *= np.where(gain > 0, np.clip((level - asked + 30) / 15, 0, 1), 1.0)
+    samples = np.arange(next(iter(stems.values())).shape[1]) + place * FADER_STEP
+    gains = (10 ** (np.interp(samples, steps * FADER_STEP, gain) / 20)).astype(np.float32)
+    return {name: audio * gains for name, audio in stems.items()}
+
+
+def _turned_down(
+    stems: dict[str, Stereo], before: np.ndarray, asked: np.ndarray, coming: np.ndarray
+) -> dict[str, Stereo]:
+    gains = _between(_smooth(np.concatenate([before, asked, coming])))[len(before) * GROUP :]
+    return {name: audio * gains[: audio.shape[1]] for name, audio in stems.items()}
+
+
+class Room:
+    """A small room, block by block: what sounds on after a block is added to those after it.
+
+    Its tail is made at a quarter of the sample rate from the sum of both sides: a room is dark, and this is fast. A
+    high-pass at 20 Hz takes off what offset a font's samples have. `wet` is the tail's amplitude beside the dry
+    sound's; 0: the high-pass alone.
+    """
+
+    def __init__(self, *, seconds: float, wet: float, seed: int = 0) -> None:
+        self.filter = scipy.signal.butter(2, LOWEST_HERTZ, "highpass", fs=SAMPLE_RATE, output="sos")
+        self.state = np.zeros((len(self.filter), 2, 2))
+        self.response = (
+            _tail(np.random.default_rng(seed), seconds, SAMPLE_RATE // SLOWER) * wet if wet else None
+        )
+        self.tail = np.zeros((2, 0 if self.response is None else self.response.shape[1] - 1), np.float32)
+        self.last = np.zeros((2, 1), np.float32)
+
+    def __call__(self, block: Stereo) -> Stereo:
+        """`block`, a multiple of four samples long and longer than the tail."""
+        dry, self.state = scipy.signal.sosfilt(self.filter, block, axis=1, zi=self.state)
+        audio = dry.astype(np.float32)
+        if self.response is None:
+            return audio
+        send = audio.mean(axis=0).reshape(-1, SLOWER).mean(axis=1)
+        wet = scipy.signal.oaconvolve(send[None], self.response, axes=1).astype(np.float32)
+        wet[:, : self.tail.shape[1]] += self.tail
+        self.tail = wet[:, len(send) :]
+        wet = np.concatenate([self.last, wet[:, : len(send)]], axis=1)
+        self.last = wet[:, -1:]
+        rising = np.arange(SLOWER, dtype=np.float32) / SLOWER
+        between = wet[:, :-1, None] * (1 - rising) + wet[:, 1:, None] * rising
+        return audio + between.reshape(2, -1)

@@ -1,0 +1,240 @@
+"""MusicXML lead sheet (melody, chord symbols, perhaps lyrics) -> Score.
+
+The melody is the part whose name says that it is sung (`sung_track`), else the first with words, else the first.
+Chord symbols are its own, or another part's; without any, chords are estimated from the other parts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate, zip_longest
+from pathlib import Path
+
+from samuel.rendering.bars import BarGrid, Signature, grid_of
+from samuel.rendering.chord_estimate import estimate_chords
+from samuel.rendering.harmony import Chord
+from samuel.rendering.keys import estimate_key, find_key
+from samuel.rendering.musicxml_file import Measure, Part, Sheet, SheetNote, read_musicxml
+from samuel.rendering.musicxml_harmony import Symbol
+from samuel.rendering.repeats import BarMarks, play_order
+from samuel.rendering.score import (
+    MOST_QUARTERS,
+    Key,
+    Metre,
+    Note,
+    Score,
+    ScoreError,
+    single_voice,
+    tempo_or_none,
+)
+from samuel.rendering.sung_track import Candidate, sung
+
+_MODES = {"dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "aeolian": 9, "minor": 9, "locrian": 11}
+"""Semitones from the tonic of the major key with the same signature."""
+_MAJOR_MODES = ("lydian", "mixolydian")
+
+
+def read_musicxml_score(path: Path) -> Score:
+    """Repeats are played out. Raises ScoreError for what is not MusicXML, and without melody or chords."""
+    sheet = read_musicxml(path)
+    try:
+        return _score(sheet, path.stem)
+    except ScoreError as error:
+        raise ScoreError(f"{path.name}: {error}") from error
+
+
+def _score(sheet: Sheet, name: str) -> Score:
+    order = play_order(_marks(sheet))
+    bars = _bars(sheet)
+    grid, metre = grid_of(
+        [(signature, float(length)) for signature, length in (bars[index] for index in order)],
+        upbeats=_upbeats(order, bars, implicit=any(part.measures[0].implicit for part in sheet.parts)),
+    )
+    starts = list(accumulate((bars[index][1] for index in order), initial=Fraction(0)))
+    if starts[-1] > MOST_QUARTERS:
+        raise ScoreError(f"it is longer than {MOST_QUARTERS:.0f} quarters: it is damaged, or no song")
+    played = [_Player(part, order, starts, grid) for part in sheet.parts]
+
+    melodies = [player.melody() for player in played]
+    singing = sung(
+        [
+            Candidate(part.name, notes, sum(bool(note.lyric) for note in notes))
+            if notes
+            else Candidate("", ())
+            for part, notes in zip(sheet.parts, melodies, strict=True)
+        ]
+    )
+    singing = singing or [index for index, notes in enumerate(melodies) if notes][:1]
+    melody = single_voice([note for index in singing for note in melodies[index]])
+    if not melody:
+        raise ScoreError("it has no melody")
+    last = max(grid.onset(float(starts[-1])), melody[-1].end)
+    chords = _chords(played, singing, melody, metre, last)
+    if not any(chord.root is not None for chord in chords):
+        raise ScoreError("it has no chord symbols: a lead sheet needs melody and chords")
+    measures = sheet.parts[singing[0]].measures
+    tempi = (m.quarters_per_minute for part in sheet.parts for m in part.measures if m.quarters_per_minute)
+    tempo = next(tempi, None)
+    return Score(
+        title=(sheet.title or name).replace("_", " ").strip(),
+        artist=sheet.composer,
+        melody=melody,
+        chords=chords,
+        metre=metre,
+        key=find_key(melody, chords, _written_key(measures, melody, chords)),
+        beats_per_minute=tempo_or_none(None if tempo is None else tempo / grid.beat),
+    )
+
+
+def _marks(sheet: Sheet) -> list[BarMarks]:
+    """What is written at each bar, in any part."""
+    count = max(len(part.measures) for part in sheet.parts)
+    marks = [BarMarks() for _ in range(count)]
+    for part in sheet.parts:
+        for mark, measure in zip(marks, part.measures, strict=False):
+            mark.add(measure.marks)
+    codas = [mark for mark in marks if mark.coda]
+    if len(codas) > 1 and not any(mark.to_coda for mark in marks):  # the same sign where the coda is left for
+        codas[0].coda, codas[0].to_coda = False, True
+    return marks
+
+
+def _bars(sheet: Sheet) -> list[tuple[Signature, Fraction]]:
+    """Time signature and quarters of each measure: of what stands in it, or a whole bar where nothing does."""
+    together = list(zip_longest(*(part.measures for part in sheet.parts)))
+    contents = [max(measure.content for measure in measures if measure) for measures in together]
+    default = _likely_signature([content for content in contents if content])
+    bars = []
+    for measures, content in zip(together, contents, strict=True):
+        beats, unit = next((m.signature for m in measures if m and m.signature), default)
+        whole = Fraction(4 * beats, unit)
+        same = content == 0 or abs(content - whole) < Fraction(1, 16)
+        bars.append(((beats, unit), whole if same else content))
+    return bars
+
+
+def _upbeats(
+    order: Sequence[int], bars: Sequence[tuple[Signature, Fraction]], *, implicit: bool
+) -> frozenset[int]:
+    """Where the first measure is played, if it is short and leads to a whole one."""
+    (beats, unit), first = bars[0]
+    whole = Fraction(4 * beats, unit)
+    if first >= whole or not (implicit or (len(bars) > 1 and bars[1][1] == whole)):
+        return frozenset()
+    return frozenset(turn for turn, index in enumerate(order) if index == 0)
+
+
+def _likely_signature(contents: Sequence[Fraction]) -> Signature:
+    """Where none is written: quarters, or eighths, as many as most measures have."""
+    [(usual, _)] = Counter(contents).most_common(1) or [(Fraction(4), 1)]
+    for unit in (4, 8):
+        beats = usual * unit / 4
+        if beats.denominator == 1 and 2 <= beats <= 12:
+            return int(beats), unit
+    return 4, 4
+
+
+class _Player:
+    """A part in the order in which it is played. `starts` are its measures' in quarters of what is played."""
+
+    def __init__(self, part: Part, order: Sequence[int], starts: Sequence[Fraction], grid: BarGrid) -> None:
+        self.part, self.grid = part, grid
+        self.measures: list[tuple[Measure, Fraction, int]] = []
+        turns: Counter[int] = Counter()
+        for index, start in zip(order, starts, strict=False):
+            if index < len(part.measures):
+                turns[index] += 1
+                self.measures.append((part.measures[index], start, turns[index]))
+
+    def melody(self) -> list[Note]:
+        """The first voice of the first staff, its highest note where it has chords. Tied notes become one."""
+        staffs = [note.staff for measure in self.part.measures for note in measure.notes]
+        staff = min(staffs, default=1)
+        notes: list[Note] = []
+        tied = False
+        for measure, begin, turn in self.measures:
+            inside = [note for note in measure.notes if note.staff == staff]
+            voice = min((note.voice for note in inside), default="")
+            highest: dict[Fraction, SheetNote] = {}
+            for note in inside:
+                if note.voice == voice and (
+                    note.start not in highest or note.pitch > highest[note.start].pitch
+                ):
+                    highest[note.start] = note
+            for note in sorted(highest.values(), key=lambda note: note.start):
+                start, end = self.grid.span(
+                    float(begin + note.start), float(begin + note.start + note.length)
+                )
+                if tied and notes[-1].pitch == note.pitch and abs(notes[-1].end - start) < 1e-3:
+                    notes[-1] = replace(notes[-1], end=end)
+                else:
+                    notes.append(Note(start, end, note.pitch, note.lyric(turn)))
+                tied = note.ties_on
+        return notes
+
+    def all_notes(self) -> list[Note]:
+        return [
+            Note(
+                *self.grid.span(float(begin + note.start), float(begin + note.start + note.length)),
+                note.pitch,
+            )
+            for measure, begin, _ in self.measures
+            for note in measure.notes
+        ]
+
+    def symbols(self) -> list[tuple[float, Symbol]]:
+        placed = [
+            (self.grid.onset(float(begin + offset)), symbol)
+            for measure, begin, _ in self.measures
+            for offset, symbol in measure.symbols
+        ]
+        return sorted(placed, key=lambda one: one[0])
+
+
+def _chords(
+    played: Sequence[_Player], singing: Sequence[int], melody: Sequence[Note], metre: Metre, last: float
+) -> tuple[Chord, ...]:
+    """A symbol holds until the next; the first one also covers the beats before it."""
+    by_part = [player.symbols() for player in played]
+    lettered = [index for index, placed in enumerate(by_part) if any(s.root is not None for _, s in placed)]
+    if not lettered:
+        return _without_symbols(played, singing, melody, metre)
+    own = [index for index in lettered if index in singing]
+    symbols = by_part[own[0] if own else max(lettered, key=lambda index: len(by_part[index]))]
+    division = metre.division
+    starts = [0.0, *(round(beat * division) / division for beat, _ in symbols[1:])]
+    ends = [*starts[1:], last]
+    return tuple(
+        symbol.over(start, end)
+        for (_, symbol), start, end in zip(symbols, starts, ends, strict=True)
+        if end > start
+    )
+
+
+def _without_symbols(
+    played: Sequence[_Player], singing: Sequence[int], melody: Sequence[Note], metre: Metre
+) -> tuple[Chord, ...]:
+    rootless = next((m.number for player in played for m in player.part.measures if m.rootless), None)
+    if rootless is not None:
+        raise ScoreError(
+            f"measure {rootless} has a chord without a root: expected chord symbols with letters, such as C or "
+            "F#m7, not Roman numerals"
+        )
+    others = [note for i, player in enumerate(played) if i not in singing for note in player.all_notes()]
+    return estimate_chords(others, metre, melody)
+
+
+def _written_key(
+    measures: Sequence[Measure], melody: tuple[Note, ...], chords: tuple[Chord, ...]
+) -> Key | None:
+    """Of the first key signature; its mode, where not written, is the better fit of major and minor."""
+    fifths, mode = next((measure.key for measure in measures if measure.key is not None), (None, ""))
+    if fifths is None:
+        return None
+    major = (fifths * 7) % 12
+    if mode in _MODES:
+        return Key((major + _MODES[mode]) % 12, "major" if mode in _MAJOR_MODES else "minor")
+    relatives = Key(major, "major"), Key((major + 9) % 12, "minor")
+    estimated = estimate_key(melody, chords)
+    return estimated if mode not in ("major", "ionian") and estimated in relatives else relatives[0]

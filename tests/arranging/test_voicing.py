@@ -1,0 +1,39 @@
+"""Chords move by short ways and keep what makes them what they are."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from samuel.arranging.voicing import tones_of, voiced
+from samuel.rendering.harmony import QUALITIES, Chord
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_every_quality_keeps_its_colour(quality: str) -> None:
+    steps = {(tone - 2) % 12 for tone in tones_of(Chord(0.0, 1.0, 2, quality))}
+    assert len(steps) == min(len(QUALITIES[quality]), 4)
+    assert steps <= set(QUALITIES[quality])
+    for colour in {3, 4, 10, 11} & set(QUALITIES[quality]):
+        assert colour in steps or quality == "11"
+    if quality in ("9", "maj9", "min9"):
+        assert 2 in steps
+
+
+def test_voices_move_little_and_stay_where_they_are_meant_to_be() -> None:
+    rng = np.random.default_rng(0)
+    qualities = list(QUALITIES)
+    chords = [
+        Chord(0.0, 1.0, int(rng.integers(12)), qualities[rng.integers(len(qualities))]) for _ in range(400)
+    ]
+    for centre in (52, 60, 74):
+        voicings, before = [], ()
+        for chord in chords:
+            before = voiced(chord, before, centre)
+            voicings.append(before)
+            assert {pitch % 12 for pitch in before} == set(tones_of(chord))
+            assert list(before) == sorted(set(before))
+            assert before[-1] - before[0] <= 19
+            assert abs(np.mean(before) - centre) <= 9
+        moves = [np.mean([min(abs(p - q) for q in one) for p in other]) for one, other in pairwise(voicings)]
+        assert np.mean(moves) < 1.6  # semitones, between chords without any relation
