@@ -15,13 +15,13 @@ from itertools import groupby, islice
 from math import ceil
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS
 
-Network = Callable[[Tensor], Tensor]
+Network = Callable[..., Tensor]
 
 PIECE_FRAMES = 192  # about 9 s: the Stable Audio Open VAE then needs 1.2 GB
 PIECES_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -31,8 +31,11 @@ REACH_TOLERANCE = 1e-5  # of the largest output: changes below it are rounding
 class Codec:
     """An autoencoder and where it runs.
 
-    `encoder` maps (batch, 2, 2048 n) to (batch, 64, n), `decoder` back; both must be deterministic.
-    `identity` is name@hash of the weights: latents of different identities must not be mixed.
+    `encoder` maps (batch, 2, 2048 n) to (batch, 64, n), `decoder` back; both must be deterministic. A decoder that
+    `counts_frames` takes a second argument, (batch,): the place in the song of the first frame.
+    `identity` is name@hash of the weights that make latents: those of different identities must not be mixed.
+    `decoding` names what makes sound of latents, for audio that is kept: it changes with the decoder, where `identity`
+    stays and latents stay good.
     `parameters` is how many the networks have.
     With a `dtype` other than float32 the networks run under autocast; results are float32 all the same.
     """
@@ -48,12 +51,16 @@ class Codec:
         reach: dict[str, int] | None = None,
         importance: Callable[[], Float[Tensor, " 64"]] | None = None,
         parameters: int = 0,
+        counts_frames: bool = False,
+        decoding: str = "",
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.piece_frames = piece_frames
         self.parameters = parameters
+        self.counts_frames = counts_frames
+        self.decoding = decoding or identity
         self._reach = dict(reach or {})
         self._importance = importance
 
@@ -65,22 +72,28 @@ class Codec:
         frames = ceil(audio.shape[-1] / FRAME_SAMPLES)
         audio = F.pad(audio, (0, frames * FRAME_SAMPLES - audio.shape[-1]))
         reach = self.encoder_reach if frames > self.piece_frames else 0
-        return self._in_pieces(self.encoder, audio, FRAME_SAMPLES, 1, reach)
+        return self._in_pieces(self._encoded, audio, FRAME_SAMPLES, 1, reach)
 
     @torch.no_grad()
-    def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
-        """Audio, float32, samples = 2048 frames, on the codec's device."""
+    def decode(
+        self, latents: Float[Tensor, "batch 64 frames"], first_frame: int = 0
+    ) -> Float[Tensor, "batch 2 samples"]:
+        """Audio, float32, samples = 2048 frames, on the codec's device.
+
+        `first_frame` is the place in the song of the first frame given: parts of a song that are decoded apart
+        fit together where each says which it is.
+        """
         if latents.shape[-1] == 0:
             raise ValueError("expected latents to decode, received 0 frames")
         reach = self.decoder_reach if latents.shape[-1] > self.piece_frames else 0
-        return self._in_pieces(self.decoder, latents, 1, FRAME_SAMPLES, reach)
+        return self._in_pieces(self._decoded, latents, 1, FRAME_SAMPLES, reach, first_frame)
 
     @property
     def encoder_reach(self) -> int:
         """How many frames away a change of the audio still changes a latent."""
         if "encoder" not in self._reach:
             noise = torch.randn(1, AUDIO_CHANNELS, self.piece_frames * FRAME_SAMPLES, generator=_generator())
-            self._reach["encoder"] = self._measure_reach(self.encoder, 0.1 * noise, FRAME_SAMPLES, 1)
+            self._reach["encoder"] = self._measure_reach(self._encoded, 0.1 * noise, FRAME_SAMPLES, 1)
         return self._reach["encoder"]
 
     @property
@@ -88,7 +101,7 @@ class Codec:
         """How many frames away a change of a latent still changes the audio."""
         if "decoder" not in self._reach:
             noise = torch.randn(1, LATENT_CHANNELS, self.piece_frames, generator=_generator())
-            self._reach["decoder"] = self._measure_reach(self.decoder, noise, 1, FRAME_SAMPLES)
+            self._reach["decoder"] = self._measure_reach(self._decoded, noise, 1, FRAME_SAMPLES)
         return self._reach["decoder"]
 
     @property
@@ -96,13 +109,19 @@ class Codec:
         """How much a unit of each latent changes the sound, 1 on average; None where the codec does not tell."""
         return self._importance() if self._importance else None
 
-    def _run(self, network: Network, x: Tensor) -> Tensor:
+    def _encoded(self, audio: Tensor, first: Int[Tensor, " batch"]) -> Tensor:
+        return self.encoder(audio)
+
+    def _decoded(self, latents: Tensor, first: Int[Tensor, " batch"]) -> Tensor:
+        return self.decoder(latents, first) if self.counts_frames else self.decoder(latents)
+
+    def _run(self, network: Network, x: Tensor, first: list[int]) -> Tensor:
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if half else torch.bfloat16, enabled=half):
-            return network(x.to(self.device, torch.float32)).float()
+            return network(x.to(self.device, torch.float32), torch.tensor(first, device=self.device)).float()
 
     def _in_pieces(
-        self, network: Network, x: Tensor, samples_in: int, samples_out: int, reach: int
+        self, network: Network, x: Tensor, samples_in: int, samples_out: int, reach: int, first_frame: int = 0
     ) -> Tensor:
         """`network` over (batch, channels, frames * samples_in), a few pieces at a time."""
         frames = x.shape[-1] // samples_in
@@ -114,8 +133,9 @@ class Codec:
         kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
         for group in _groups(places, PIECES_AT_ONCE.get(self.device.type, 1)):
             inputs = [x[song, :, start * samples_in : end * samples_in] for song, start, end in group]
+            first = [first_frame + start for _, start, _ in group]
             for (song, start, end), result in zip(
-                group, self._run(network, torch.stack(inputs)), strict=True
+                group, self._run(network, torch.stack(inputs), first), strict=True
             ):
                 done = sum(part.shape[-1] for part in kept[song]) // samples_out
                 sure = end if end == frames else end - reach
@@ -129,10 +149,10 @@ class Codec:
         left, right = noise.clone(), noise.clone()
         left[..., : middle * samples_in] *= -1
         right[..., middle * samples_in :] *= -1
-        whole = self._run(network, noise)
+        whole = self._run(network, noise, [0])
         reach = 0
         for changed, untouched in ((left, slice(middle, None)), (right, slice(None, middle))):
-            difference = (self._run(network, changed) - whole).abs().amax(dim=(0, 1))
+            difference = (self._run(network, changed, [0]) - whole).abs().amax(dim=(0, 1))
             by_frame = difference.reshape(-1, samples_out).amax(dim=1)[untouched]
             touched = (by_frame > REACH_TOLERANCE * whole.abs().max()).nonzero().flatten()
             if len(touched):
@@ -150,7 +170,7 @@ def pieces_of(frames: int, piece: int, reach: int) -> list[tuple[int, int]]:
     """First and past-the-last frames of pieces that cover `frames`, overlapping by 2 `reach` frames or more.
 
     Pieces are `piece` long, the last of them a frame longer where `frames` asks for it: every piece starts on
-    an even frame, because a network may treat even and odd frames differently (mini's phases do).
+    an even frame, because a network may treat even and odd frames differently.
     """
     if frames <= piece:
         return [(0, frames)]

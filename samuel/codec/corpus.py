@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samuel import audio
+from samuel.catalogue.songs import Song, read_catalogue
 from samuel.codec.mini import Features
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from samuel.songs import Song, read_catalogue, stem_files
+from samuel.stems.reading import read_stems
 
 PIECE_SECONDS = 20  # measured at once
 
@@ -56,7 +57,7 @@ def prepare(songs: str, folder: Path, max_seconds: float) -> Iterator[tuple[Song
         try:
             tensors = {
                 f"{name}.{kind}": values
-                for name, samples in _parts_of(song, max_seconds)
+                for name, samples in parts_of(song, max_seconds)
                 for kind, values in measure(features, samples).items()
             }
         except (OSError, ValueError) as error:
@@ -90,14 +91,11 @@ def parts_in(folder: Path, least_frames: int) -> list[Part]:
     return [part for part in parts if part.frames >= least_frames]
 
 
-def _parts_of(song: Song, max_seconds: float) -> Iterator[tuple[str, Tensor]]:
+def parts_of(song: Song, max_seconds: float) -> Iterator[tuple[str, Tensor]]:
+    """Names and samples, of a longer song the middle. Raises ValueError, OSError for what cannot be read."""
     if song.kind == "stems":
-        vocals_file, others = stem_files(song.source)
-        vocals = audio.decode(vocals_file)
-        rest = [audio.decode(other) for other in others]
-        length = min(part.shape[-1] for part in [vocals, *rest])
-        accompaniment = torch.stack([part[:, :length] for part in rest]).sum(dim=0)
-        vocals = vocals[:, :length]
+        stems = read_stems(song.source)
+        vocals, accompaniment = stems.vocals, stems.accompaniment
         whole = {"mix": vocals + accompaniment, "vocals": vocals, "accompaniment": accompaniment}
     elif song.kind == "audio":
         whole = {"mix": audio.decode(song.source)}

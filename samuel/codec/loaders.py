@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from samuel.codec.bass import BASS_FILE, BassHead
 from samuel.codec.codec import Codec
 from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
 
@@ -52,8 +53,15 @@ def load_codec(
         config_path, checkpoint = _find(Path(name), config)
         label = checkpoint.parent.name if checkpoint.stem in ("model", "mini") else checkpoint.stem
     settings = json.loads(config_path.read_text())
-    network = _build(settings, read_checkpoint(checkpoint), str(config_path)).eval().to(device)
-    identity = f"{label}@{sha256_of(checkpoint)[:12]}"
+    network = _build(settings, read_checkpoint(checkpoint), str(config_path))
+    identity = decoding = f"{label}@{sha256_of(checkpoint)[:12]}"
+    mini = settings.get("model_type") == "samuel-mini"
+    if mini:
+        decoding += f" decoder {network.revision}"
+        if (bass := checkpoint.parent / BASS_FILE).is_file():
+            network.decoder.bass = read_bass(bass)
+            decoding += f" bass {sha256_of(bass)[:12]}"
+    network = network.eval().to(device)
     return Codec(
         lambda audio: encode_mean(network, audio),
         network.decode,
@@ -63,6 +71,8 @@ def load_codec(
         reach=settings.get("reach"),
         importance=getattr(network, "importance", None),
         parameters=sum(one.numel() for one in network.parameters()),
+        counts_frames=mini,
+        decoding=decoding,
     )
 
 
@@ -80,6 +90,11 @@ def encode_mean(network: Any, audio: Tensor) -> Tensor:
         mean, _scale = network.encode(audio, skip_bottleneck=True).chunk(2, dim=1)
         return mean
     return network.encode(audio)
+
+
+def read_bass(path: Path) -> BassHead:
+    """What `mini` knows of the bass. Raises ValueError for another file."""
+    return _with_weights(BassHead(), read_checkpoint(path), str(path))
 
 
 def sha256_of(path: Path) -> str:
@@ -100,7 +115,7 @@ def _find(path: Path, config: Path | None) -> tuple[Path, Path]:
     if path.is_file():
         checkpoint = path
     elif path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES)
+        files = sorted(p for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES and p.name != BASS_FILE)
         found = [p for p in files if p.suffix == ".safetensors"] or files
         if len(found) != 1:
             names = ", ".join(p.name for p in found) or "none"

@@ -5,8 +5,10 @@ amplitudes to the power 0.3: the mid channel in pitch bands over long windows, w
 its envelope in coarse bands four times a frame; the side channel in coarse bands. A linear map (the 64
 leading principal components) with a residual network around it makes latents of about zero mean and unit
 variance. The decoder maps latents, linearly and with a residual network, to the magnitudes of a spectrum
-fine in frequency and one fine in time; Griffin-Lim finds phases for the first, and the second then shapes
-the result's envelope. The side channel is made of the mid's spectrum, turned by a quarter.
+fine in frequency and one fine in time. The first becomes sound: with Griffin-Lim's phases up to 5.5 kHz, where a
+spectrum a quarter as wide does, and above, where bands are wide, as a noise with these magnitudes; below 220 Hz, where its
+bins are wider than semitones, with the oscillators of `bass`, where the codec has them. The second
+then shapes the result's envelope. The side channel is made of the mid's spectrum, turned by a quarter.
 
 Layers work on (batch, frame, channel); the encoder's and decoder's outer shapes are (batch, channel, frame).
 """
@@ -15,11 +17,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samuel.codec import spectra
+from samuel.codec import phases, spectra
+from samuel.codec.bass import BassHead
 from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
 
 POWER = 0.3  # Stevens' exponent of loudness (for amplitudes about 0.6) halved: best of 0.2, 0.3, 0.5 and log
@@ -29,6 +32,9 @@ ENVELOPE_WINDOW, ENVELOPE_HOP = 1024, 512
 SIDE_WINDOW = 4096
 FINE_WINDOW, FINE_HOP = 4096, 1024
 FINE_BINS = 512  # single bins up to 5.5 kHz, bands above
+LOW_RATE = 4  # bins up to there are those of audio with a quarter of the samples
+DECODER_REVISION = 3
+"""Goes up with every change of how latents become sound: audio that was decoded and kept is then not this decoder's."""
 ENVELOPE_GAIN = 4.0  # at most this much louder or softer when the envelope is shaped
 
 # How much a unit of error counts beside the fine spectrum's 1.
@@ -45,7 +51,7 @@ class MiniConfig:
     decoder_width: int = 320
     decoder_blocks: int = 4
     context: int = 4
-    phase_iterations: int = 32
+    phase_iterations: int = 12
 
 
 class Targets(NamedTuple):
@@ -252,11 +258,13 @@ class MiniDecoder(nn.Module):
         self.residual = residual_network(
             LATENT_CHANNELS, config.decoder_width, config.decoder_blocks, outputs
         )
+        self.bass: BassHead | None = None
+        """Not among the weights that a codec is known by: latents do not depend on it."""
         self.register_buffer("spread", torch.ones(outputs))  # of the targets: the residual's unit
         self.register_buffer("envelope_of_bins", features.envelope, persistent=False)
         self.register_buffer("side_of_bins", features.side, persistent=False)
         for name, filters in (
-            ("fine", fine_bands()),
+            ("fine", fine_bands()[FINE_BINS:, FINE_BINS:]),
             ("envelope", envelope_bands()),
             ("side", side_bands()),
         ):
@@ -267,28 +275,55 @@ class MiniDecoder(nn.Module):
         envelope, side, fine = (linear + self.spread * self.residual(latents)).split(self.sizes, dim=-1)
         return Targets(fine, envelope, side)
 
-    def forward(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
-        predicted = self.predict(latents.transpose(1, 2))
+    def forward(
+        self, latents: Float[Tensor, "batch 64 frames"], first_frame: int | Int[Tensor, " batch"] = 0
+    ) -> Float[Tensor, "batch 2 samples"]:
+        """`first_frame` is the place in the song of the first frame: phases and noise run on from there."""
+        latents = latents.transpose(1, 2)
+        first = torch.as_tensor(first_frame, device=latents.device).expand(len(latents))
+        predicted = self.predict(latents)
         with torch.autocast(latents.device.type, enabled=False):
-            return self.synthesize(Targets(*(part.float() for part in predicted)))
+            shares = self.bass(latents.float()) if self.bass else None
+            return self.synthesize(Targets(*(part.float() for part in predicted)), first, shares)
 
-    def synthesize(self, targets: Targets) -> Float[Tensor, "batch 2 samples"]:
-        """Audio with about these amplitudes."""
-        batch, frames = targets.fine.shape[:2]
+    def synthesize(
+        self,
+        targets: Targets,
+        first: Int[Tensor, " batch"],
+        shares: Float[Tensor, "batch frames semitones"] | None = None,
+    ) -> Float[Tensor, "batch 2 samples"]:
+        """Audio with about these amplitudes; `shares` are those of the semitones below 220 Hz."""
         fine, envelope, side = (part.clamp(min=0) ** (1 / POWER) for part in targets)
-        magnitudes = fine.reshape(batch, frames * (FRAME_SAMPLES // FINE_HOP), -1) @ self.fine_to_bins
-        mid = spectra.griffin_lim(magnitudes, FINE_WINDOW, FINE_HOP, self.iterations)
-        mid_audio = spectra.overlap_add(mid, FINE_WINDOW, FINE_HOP)
+        spectrum = self._spectrum(fine, first, shares)
+        mid_audio = spectra.overlap_add(spectrum, FINE_WINDOW, FINE_HOP)
         mid_audio = self._shape_envelope(mid_audio, envelope)
         side_audio = self._make_side(mid_audio, side)
         return limit(torch.stack([mid_audio + side_audio, mid_audio - side_audio], dim=1))
+
+    def _spectrum(
+        self, fine: Tensor, first: Tensor, shares: Tensor | None
+    ) -> Complex[Tensor, "batch shorts bins"]:
+        """The mid channel's spectrum: found phases in the lower bins, the carrier's in the upper ones."""
+        shorts = FRAME_SAMPLES // FINE_HOP
+        fine = fine.unflatten(-1, (shorts, -1)).flatten(1, 2)
+        low, high = fine[..., :FINE_BINS], fine[..., FINE_BINS:] @ self.fine_to_bins
+        window, hop = FINE_WINDOW // LOW_RATE, FINE_HOP // LOW_RATE
+        low, tones = F.pad(low, (0, 1)), None
+        if self.bass and shares is not None:
+            low, tones = self.bass.applied(low, shares, first, FINE_WINDOW)
+        low = phases.griffin_lim(low, window, hop, self.iterations, first * shorts, tones)
+        places = (
+            first[:, None] * shorts + torch.arange(fine.shape[1], device=fine.device)
+        ) % phases.CARRIER_FRAMES
+        noise = phases.carrier(FINE_WINDOW, FINE_HOP)[:, FINE_BINS:].to(fine.device)
+        return torch.cat([low[..., :FINE_BINS], spectra.scaled(noise[places], high)], dim=-1)
 
     def _shape_envelope(self, audio: Tensor, wanted: Tensor) -> Tensor:
         """Audio with the amplitudes `wanted` in coarse bands over short windows."""
         short = spectra.spectrum(audio, ENVELOPE_WINDOW, ENVELOPE_HOP)
         wanted = wanted.reshape(short.shape[0], short.shape[1], -1)
         gains = self._gains(short, wanted, self.envelope_of_bins, ENVELOPE_GAIN) @ self.envelope_to_bins
-        return spectra.overlap_add(short * gains, ENVELOPE_WINDOW, ENVELOPE_HOP)
+        return spectra.overlap_add(spectra.scaled(short, gains), ENVELOPE_WINDOW, ENVELOPE_HOP)
 
     def _make_side(self, mid: Tensor, wanted: Tensor) -> Tensor:
         """A side channel with the amplitudes `wanted` in coarse bands, made of the mid channel.
@@ -300,12 +335,13 @@ class MiniDecoder(nn.Module):
         gains = self._gains(spectrum, wanted, self.side_of_bins, 100.0) @ self.side_to_bins
         bins = torch.arange(gains.shape[-1], device=mid.device)
         turns = torch.sign(torch.sin(4 * torch.pi * torch.log2(bins + 1)))  # changes four times an octave
-        rotated = spectrum * gains * 1j * turns
+        gains = gains * turns
+        rotated = torch.complex(-spectrum.imag * gains, spectrum.real * gains)
         return spectra.overlap_add(rotated, SIDE_WINDOW, FINE_HOP)
 
     @staticmethod
     def _gains(spectrum: Tensor, wanted: Tensor, filters: Tensor, most: float) -> Tensor:
-        have = (spectrum.abs().square() @ filters.T).sqrt()
+        have = (spectra.power(spectrum) @ filters.T).sqrt()
         return (wanted / have.clamp(min=1e-7)).clamp(max=most)
 
 
@@ -315,6 +351,8 @@ class MiniAutoencoder(nn.Module):
     `AudioAutoencoder(model.encoder, model.decoder, 64, 2048, 44100, bottleneck=VAEBottleneck())` is the same
     thing inside stable-audio-tools.
     """
+
+    revision = DECODER_REVISION
 
     def __init__(self, config: MiniConfig):
         super().__init__()
@@ -337,8 +375,10 @@ class MiniAutoencoder(nn.Module):
         """The latents' mean; samples must be whole frames."""
         return self.encoder(audio).chunk(2, dim=1)[0]
 
-    def decode(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch 2 samples"]:
-        return self.decoder(latents)
+    def decode(
+        self, latents: Float[Tensor, "batch 64 frames"], first_frame: int | Int[Tensor, " batch"] = 0
+    ) -> Float[Tensor, "batch 2 samples"]:
+        return self.decoder(latents, first_frame)
 
     def distance(self, predicted: Targets, wanted: Targets) -> Float[Tensor, " batch"]:
         """Mean squared error of amplitudes: in units of the closed form's own error in each band, each band of

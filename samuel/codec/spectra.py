@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from samuel.config import SAMPLE_RATE
 
-GOLDEN_ANGLE = 2.399963
-
 
 def spectrum(
     audio: Float[Tensor, "*batch samples"], window: int, hop: int
@@ -22,7 +20,7 @@ def spectrum(
     """Spectra of samples / hop frames; the audio is taken to be silent before its start and after its end."""
     margin = (window - hop) // 2
     frames = F.pad(audio, (margin, margin)).unfold(-1, window, hop)
-    return torch.fft.rfft(frames * torch.hann_window(window, device=audio.device)) / (window / 4)
+    return torch.fft.rfft(frames * (torch.hann_window(window, device=audio.device) / (window / 4)))
 
 
 def overlap_add(
@@ -31,7 +29,7 @@ def overlap_add(
     """The audio whose spectra are nearest, in squares (Griffin and Lim 1984, eq. 6)."""
     frames = spectra.shape[1]
     shape = torch.hann_window(window, device=spectra.device)
-    audio = _added(torch.fft.irfft(spectra * (window / 4), n=window) * shape, hop)
+    audio = _added(torch.fft.irfft(spectra, n=window) * (shape * (window / 4)), hop)
     weight = _added((shape**2).expand(1, frames, window), hop)
     margin = (window - hop) // 2
     return (audio / weight.clamp(min=1e-3))[:, margin : margin + frames * hop]
@@ -47,24 +45,14 @@ def _added(pieces: Float[Tensor, "batch frames window"], hop: int) -> Float[Tens
     return total.flatten(1)
 
 
-def griffin_lim(
-    magnitudes: Float[Tensor, "batch frames bins"], window: int, hop: int, iterations: int
-) -> Complex[Tensor, "batch frames bins"]:
-    """Spectra with these magnitudes and phases that fit together (fast Griffin-Lim, Perraudin et al. 2013).
+def power(spectra: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Squares of magnitudes, without the roots that `abs` takes first."""
+    return torch.addcmul(spectra.real.square(), spectra.imag, spectra.imag)
 
-    Phases start as each bin's own frequency running through the frames, which looks the same from every
-    `window` samples on: nothing is random, and a shift by that much shifts the result.
-    """
-    frames, bins = magnitudes.shape[1:]
-    k = torch.arange(bins, device=magnitudes.device)
-    turns = torch.arange(frames, device=magnitudes.device)[:, None] * k * hop % window / window
-    spectra = torch.polar(magnitudes, 2 * torch.pi * turns + GOLDEN_ANGLE * k * k % (2 * torch.pi))
-    before = torch.zeros_like(spectra)
-    for _ in range(iterations):
-        now = spectrum(overlap_add(spectra, window, hop), window, hop)
-        spectra = magnitudes * torch.sgn(torch.lerp(before, now, 1.99))
-        before = now
-    return spectra
+
+def scaled(spectra: Complex[Tensor, "*shape"], gains: Float[Tensor, "*shape"]) -> Complex[Tensor, "*shape"]:
+    """Spectra times real numbers, which torch would make complex first."""
+    return torch.view_as_complex(torch.view_as_real(spectra) * gains[..., None])
 
 
 def log_axis(window: int, low: float, high: float, per_octave: float, min_bins: float = 1.0) -> list[float]:

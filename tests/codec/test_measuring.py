@@ -3,10 +3,13 @@ import torch
 
 from samuel.codec.codec import Codec
 from samuel.codec.measuring import (
+    bass_agreement,
+    bass_onset_correlation,
     chroma_correlation,
     excerpts_of,
     low_pass,
     mel_distance,
+    onset_correlation,
     random_phases,
     table,
 )
@@ -31,6 +34,29 @@ def test_mel_distance_is_in_decades_of_power():
     noise = 0.1 * torch.randn(2, SECOND, generator=torch.Generator().manual_seed(0))
     assert mel_distance(noise, noise) == 0
     assert mel_distance(noise, noise / 10**0.5) == pytest.approx(1, abs=0.02)
+
+
+def test_bass_agreement_hears_the_lowest_notes_alone():
+    song = tones(98.0, 220 * 3)
+    assert bass_agreement(song, 0.5 * tones(98.0, 233.08 * 3)) == 1
+    assert bass_agreement(song, tones(49.0, 660)) == 1  # an octave lower is the same pitch class
+    assert bass_agreement(song, tones(103.83, 660)) == 0
+    assert bass_agreement(song, torch.zeros_like(song)) == 0
+    assert bass_agreement(torch.zeros_like(song), song) == 0
+
+
+def test_onset_correlations_know_when_drums_play():
+    def drums(hertz: float, late: float = 0.0) -> torch.Tensor:
+        time = torch.arange(2 * SECOND) / SECOND
+        since = (time - late) % 0.37
+        return (0.5 * torch.exp(-20 * since) * torch.sin(2 * torch.pi * hertz * since)).expand(2, -1)
+
+    high, low = drums(3000.0), drums(80.0)
+    assert onset_correlation(high, 0.7 * high) > 0.95
+    assert onset_correlation(high, drums(3000.0, 0.15)) < 0.5
+    assert bass_onset_correlation(low, low + high) > 0.95
+    assert bass_onset_correlation(low, drums(80.0, 0.15)) < 0.5
+    assert bass_onset_correlation(low, torch.zeros_like(low)) == 0
 
 
 def test_references_do_what_they_say():
@@ -66,7 +92,7 @@ def test_the_table_puts_a_perfect_codec_first(monkeypatch):
     excerpts = [tones(220, 277)[:, : 40 * 2048], tones(233, 349)[:, : 40 * 2048]]
     codec = Codec(encode, decode, "exact@0", "cpu")
     lines = list(table(codec, excerpts))
-    assert lines[2] == "| **exact@0** | 1.00 | 0.00 | – | – |"
+    assert lines[2] == "| **exact@0** | 1.00 | 0.00 | 1.00 | 1.00 | 1.00 | – | – |"
     assert "noise of 0.2" in lines[5]
     assert 0 < float(lines[5].split("|")[3]) < 0.16  # 20 log10 1.2 is 1.6 dB, where there is sound
     assert [line.split("|")[1].strip() for line in lines[6:11]] == [
