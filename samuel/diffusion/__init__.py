@@ -2,6 +2,6 @@
 
 from samuel.diffusion.guidance import Guidance, guided
 from samuel.diffusion.process import cosine_schedule
-from samuel.diffusion.sampler import SAMPLERS, Hold, sample, seeded_noise
+from samuel.diffusion.sampler import SAMPLERS, InpaintMask, sample, seeded_noise
 
-__all__ = ["SAMPLERS", "Guidance", "Hold", "cosine_schedule", "guided", "sample", "seeded_noise"]
+__all__ = ["SAMPLERS", "Guidance", "InpaintMask", "cosine_schedule", "guided", "sample", "seeded_noise"]

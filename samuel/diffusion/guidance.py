@@ -9,16 +9,16 @@ import torch
 from samuel.diffusion.process import Latents, Levels
 
 Denoise = Callable[[Latents, Levels], Latents]
-"""Noisy latents and their signal rates in, the velocity v out."""
+"""Noisy latents and their alphas in, the velocity v out."""
 
 
 @runtime_checkable
 class ConditionalModel(Protocol):
     """What guidance needs of a network."""
 
-    def encode_vocals(self, vocals: Latents, dropped: Any = None) -> Any: ...
+    def encode_conditions(self, vocals: Latents, unconditional: Any = None) -> Any: ...
 
-    def denoise(self, x: Latents, signal: Levels, context: Any) -> Latents: ...
+    def denoise(self, x: Latents, alpha: Levels, context: Any) -> Latents: ...
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,28 @@ class Guidance:
         if self.interval[0] > self.interval[1]:
             raise ValueError(f"expected a guidance interval (low, high), got {self.interval}")
 
-    def applies(self, signal: float) -> bool:
+    def applies(self, alpha: float) -> bool:
         low, high = self.interval
-        noise_level = float("inf") if signal == 0 else (1 - signal**2) ** 0.5 / signal
+        noise_level = float("inf") if alpha == 0 else (1 - alpha**2) ** 0.5 / alpha
         return self.scale != 1 and low <= noise_level <= high
 
 
 def guided(model: ConditionalModel, vocals: Latents, guidance: Guidance) -> Denoise:
     """A denoiser that follows `vocals`. The vocals are encoded once for all steps of a sampler.
 
-    All signal rates of one call must be equal, as they are in a sampler.
+    All alphas of one call must be equal, as they are in a sampler.
     """
     batch = len(vocals)
-    alone = model.encode_vocals(vocals)
+    alone = model.encode_conditions(vocals)
     both = None
     if guidance.scale != 1:
-        dropped = torch.arange(2 * batch, device=vocals.device) >= batch
-        both = model.encode_vocals(torch.cat((vocals, vocals)), dropped)
+        unconditional = torch.arange(2 * batch, device=vocals.device) >= batch
+        both = model.encode_conditions(torch.cat((vocals, vocals)), unconditional)
 
-    def denoise(x: Latents, signal: Levels) -> Latents:
-        if both is None or not guidance.applies(float(signal[0])):
-            return model.denoise(x, signal, alone).to(x.dtype)  # float32 also where the network is not
-        v = model.denoise(torch.cat((x, x)), torch.cat((signal, signal)), both)
+    def denoise(x: Latents, alpha: Levels) -> Latents:
+        if both is None or not guidance.applies(float(alpha[0])):
+            return model.denoise(x, alpha, alone).to(x.dtype)  # float32 also where the network is not
+        v = model.denoise(torch.cat((x, x)), torch.cat((alpha, alpha)), both)
         conditioned, free = v.to(x.dtype).chunk(2)
         return rescaled(free + guidance.scale * (conditioned - free), conditioned, guidance.rescale)
 

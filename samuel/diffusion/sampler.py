@@ -1,8 +1,8 @@
 """From noise to latents: ancestral DDPM, DDIM and DPM-Solver++(2M).
 
-A sampler takes a denoiser, noise, and the signal rates of its steps (falling noise, the first is
+A sampler takes a denoiser, noise, and the alphas of its steps (falling noise, the first is
 noise alone). It goes from each rate to the next and from the last to clean latents, and returns those.
-With a `Hold`, some frames are given: there the known latents take the place of every prediction of x0,
+With an `InpaintMask`, some frames are given: there the known latents take the place of every prediction of x0,
 so that held frames come out exactly as they are, and the others fit them.
 """
 
@@ -15,13 +15,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samuel.diffusion.guidance import Denoise
-from samuel.diffusion.process import Latents, noise_of, x0_of
+from samuel.diffusion.process import Latents, add_noise, noise_from_v, x0_from_v
 
+LEAST_STEPS = 4
 Rates = Float[Tensor, " step"]
 
 
 @dataclass(frozen=True)
-class Hold:
+class InpaintMask:
     """Frames of the result that are known."""
 
     latents: Latents
@@ -36,8 +37,19 @@ def trailing(schedule: Float[Tensor, " timestep"], steps: int) -> Rates:
     """The rates of `steps` evenly spaced timesteps, the last of the schedule first (Lin et al. 2023, table 2)."""
     if not 1 <= steps <= len(schedule):
         raise ValueError(f"expected 1 to {len(schedule)} sampling steps, got {steps}")
-    timesteps = torch.arange(len(schedule), 0, -len(schedule) / steps, dtype=torch.float64)[:steps]
-    return schedule[timesteps.round().long() - 1]
+    return schedule[trailing_timesteps(len(schedule), steps)]
+
+
+def trailing_timesteps(timesteps: int, steps: int) -> list[int]:
+    """`steps` evenly spaced ones of 0 to `timesteps` - 1, the last first."""
+    spaced = torch.arange(timesteps, 0, -timesteps / steps, dtype=torch.float64)[:steps]
+    return (spaced.round().long() - 1).tolist()
+
+
+def student_rates(schedule: Float[Tensor, " timestep"], steps: int, strength: float = 1.0) -> Rates:
+    """The rates of a network distilled to `steps`: that of `strength`, then those of its own levels that are below."""
+    first = max(1, round(strength * len(schedule))) - 1
+    return schedule[[first, *(t for t in trailing_timesteps(len(schedule), steps) if t < first)]]
 
 
 def seeded_noise(shape: tuple[int, ...], seed: int, device: str | torch.device = "cpu") -> Tensor:
@@ -46,13 +58,15 @@ def seeded_noise(shape: tuple[int, ...], seed: int, device: str | torch.device =
 
 
 @torch.no_grad()
-def ddpm(denoise: Denoise, noise: Latents, rates: Rates, hold: Hold | None = None, seed: int = 0) -> Latents:
+def ddpm(
+    denoise: Denoise, noise: Latents, rates: Rates, known: InpaintMask | None = None, seed: int = 0
+) -> Latents:
     """Ancestral sampling (Ho et al. 2020, equations 6 and 7), the paper's with all 800 steps."""
     generator = torch.Generator().manual_seed(seed)
     x = noise
-    for signal, following in _steps(rates):
-        x0, _ = _predict(denoise, x, signal, hold)
-        abar, abar_next = signal**2, following**2
+    for alpha, following in _steps(rates):
+        x0, _ = _predict(denoise, x, alpha, known)
+        abar, abar_next = alpha**2, following**2
         kept = abar / abar_next
         x = following * (1 - kept) / (1 - abar) * x0 + math.sqrt(kept) * (1 - abar_next) / (1 - abar) * x
         if abar_next < 1:
@@ -62,18 +76,20 @@ def ddpm(denoise: Denoise, noise: Latents, rates: Rates, hold: Hold | None = Non
 
 
 @torch.no_grad()
-def ddim(denoise: Denoise, noise: Latents, rates: Rates, hold: Hold | None = None, seed: int = 0) -> Latents:
+def ddim(
+    denoise: Denoise, noise: Latents, rates: Rates, known: InpaintMask | None = None, seed: int = 0
+) -> Latents:
     """Deterministic sampling (Song et al. 2021, equation 12 with sigma 0). `seed` is not used."""
     x = noise
-    for signal, following in _steps(rates):
-        x0, direction = _predict(denoise, x, signal, hold)
-        x = following * x0 + _noise_rate(following) * direction
+    for alpha, following in _steps(rates):
+        x0, direction = _predict(denoise, x, alpha, known)
+        x = following * x0 + _sigma(following) * direction
     return x
 
 
 @torch.no_grad()
 def dpm_solver(
-    denoise: Denoise, noise: Latents, rates: Rates, hold: Hold | None = None, seed: int = 0
+    denoise: Denoise, noise: Latents, rates: Rates, known: InpaintMask | None = None, seed: int = 0
 ) -> Latents:
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2): good in 10 to 25 steps. `seed` is not used.
 
@@ -82,15 +98,15 @@ def dpm_solver(
     x = noise
     previous: Latents | None = None
     step_before = 0.0
-    for signal, following in _steps(rates):
-        x0, direction = _predict(denoise, x, signal, hold)
-        step = _log_snr(following) - _log_snr(signal)
+    for alpha, following in _steps(rates):
+        x0, direction = _predict(denoise, x, alpha, known)
+        step = _log_snr(following) - _log_snr(alpha)
         if previous is None or math.isinf(step):
-            x = following * x0 + _noise_rate(following) * direction
+            x = following * x0 + _sigma(following) * direction
         else:
             ahead = x0 + step / (2 * step_before) * (x0 - previous)
-            shrink = _noise_rate(following) / _noise_rate(signal)
-            x = shrink * x + (following - signal * shrink) * ahead
+            shrink = _sigma(following) / _sigma(alpha)
+            x = shrink * x + (following - alpha * shrink) * ahead
         previous, step_before = x0, step
     return x
 
@@ -105,37 +121,69 @@ def sample(
     *,
     sampler: str = "dpm-solver",
     steps: int = 25,
-    hold: Hold | None = None,
+    known: InpaintMask | None = None,
     seed: int = 0,
+    start: Latents | None = None,
+    strength: float = 1.0,
+    distilled_to: int | None = None,
 ) -> Latents:
-    """Normalized latents from `noise`, by the named sampler. `seed` is for the noise that ddpm adds."""
+    """Normalized latents from `noise`, by the named sampler. `seed` is for the noise that ddpm adds.
+
+    With `start`, normalized latents, sampling begins from them under the noise of the timestep `strength` of the way
+    to noise alone (SDEdit, Meng et al. 2022), in as much fewer steps: near 0 they stay, at 1 nothing is left of them.
+    A network that was `distilled_to` some steps takes those, by DDIM.
+    """
     if sampler not in SAMPLERS:
         raise ValueError(f"expected a sampler of {sorted(SAMPLERS)}, got {sampler!r}")
-    return SAMPLERS[sampler](denoise, noise, trailing(schedule, steps), hold=hold, seed=seed)
+    if start is None:
+        strength = 1.0
+    if distilled_to is not None:
+        sampler = "ddim"
+    rates = rates_from(schedule, steps, strength, distilled_to)
+    if start is not None:
+        noise = add_noise(start, noise, torch.full((len(noise),), float(rates[0]), device=noise.device))
+    return SAMPLERS[sampler](denoise, noise, rates, known=known, seed=seed)
+
+
+def rates_from(
+    schedule: Float[Tensor, " timestep"], steps: int, strength: float = 1.0, distilled_to: int | None = None
+) -> Rates:
+    """The rates that `sample` goes through: a forward each, or two with guidance."""
+    if distilled_to is not None:
+        return student_rates(schedule, distilled_to, strength)
+    schedule = schedule[: max(1, round(strength * len(schedule)))]
+    return trailing(schedule, min(len(schedule), steps_from(strength, steps)))
+
+
+def steps_from(strength: float, steps: int) -> int:
+    """Steps from a start at `strength`, where noise alone takes `steps`."""
+    return max(min(steps, LEAST_STEPS), math.ceil(strength * steps))
 
 
 def _steps(rates: Rates) -> list[tuple[float, float]]:
-    """Each signal rate with the one to go to; the last goes to 1, clean."""
+    """Each alpha with the one to go to; the last goes to 1, clean."""
     values = [float(rate) for rate in rates]
     return list(zip(values, [*values[1:], 1.0], strict=True))
 
 
-def _predict(denoise: Denoise, x: Latents, signal: float, hold: Hold | None) -> tuple[Latents, Latents]:
+def _predict(
+    denoise: Denoise, x: Latents, alpha: float, known: InpaintMask | None
+) -> tuple[Latents, Latents]:
     """The predicted x0 and noise in x."""
-    levels = torch.full((len(x),), signal, device=x.device)
+    levels = torch.full((len(x),), alpha, device=x.device)
     v = denoise(x, levels)
-    x0, direction = x0_of(x, v, levels), noise_of(x, v, levels)
-    if hold is None:
+    x0, direction = x0_from_v(x, v, levels), noise_from_v(x, v, levels)
+    if known is None:
         return x0, direction
-    held = hold.into(x0)
-    return held, torch.where(hold.frames[:, None], (x - signal * held) / _noise_rate(signal), direction)
+    held = known.into(x0)
+    return held, torch.where(known.frames[:, None], (x - alpha * held) / _sigma(alpha), direction)
 
 
-def _noise_rate(signal: float) -> float:
-    return math.sqrt(max(0.0, 1 - signal**2))
+def _sigma(alpha: float) -> float:
+    return math.sqrt(max(0.0, 1 - alpha**2))
 
 
-def _log_snr(signal: float) -> float:
-    if signal == 0:
+def _log_snr(alpha: float) -> float:
+    if alpha == 0:
         return -math.inf
-    return math.inf if signal >= 1 else math.log(signal / _noise_rate(signal))
+    return math.inf if alpha >= 1 else math.log(alpha / _sigma(alpha))

@@ -5,7 +5,6 @@ for 2048 samples. An accompaniment is as long as its vocals, and aligned to the 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -15,41 +14,35 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from samuel.audio import SILENCE_DBFS, AudioError, is_silent
+from samuel.audio import AudioError, is_silent
 from samuel.codec import Codec, load_codec
 from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
-from samuel.diffusion import Guidance, Hold, cosine_schedule, guided, sample, seeded_noise
-from samuel.generation.recipe import Recipe
-from samuel.generation.windows import Window, plan_windows
-from samuel.precision import autocast
+from samuel.diffusion import Guidance, InpaintMask, cosine_schedule, guided, sample, seeded_noise
+from samuel.diffusion.sampler import rates_from
+from samuel.generation.config import GenerationConfig
+from samuel.generation.regions import Region
+from samuel.generation.schedule import Guides, Latents, Material, Schedule, WindowTask
+from samuel.generation.windows import Window
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.frames import sheet_frames
+from samuel.model.conditions import GUIDE_CHANNELS
+from samuel.model.precision import autocast
 from samuel.storage import Location
 from samuel.training import Trained, load_for_generation
+from samuel.vocals import NORMAL_FORM, extract_features, normal_form
 
 Audio = Float[Tensor, "2 samples"]
-Latents = Float[Tensor, "64 frames"]
 Progress = Callable[[float], None]
 """Is told the share that is done, in [0, 1]. What it raises stops the work."""
-
-FADE_SECONDS = 0.05
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 """The checkpoint in the package."""
 
-STREAMED_FRAMES = 150
-"""What is decoded at a time, 7 s: with mini's reach on both sides it is one piece of the codec."""
+SILENT_VOICE_DBFS = -90.0
+"""All in all, about the rounding of 16 bits: any voice above is brought to one level, however quietly it was recorded."""
 
 LEAST_FRAMES = 256
 """Shorter vocals are followed by silence up to here: the network was trained on nothing shorter."""
-
-
-@dataclass(frozen=True)
-class WindowTask:
-    """One window to denoise. `known` holds the song's latents so far there; only its held frames matter."""
-
-    vocals: Latents
-    known: Latents | None
-    window: Window
-    recipe: Recipe
 
 
 class Generator:
@@ -75,78 +68,135 @@ class Generator:
     def device(self) -> torch.device:
         return self.codec.device
 
+    @property
+    def guidance(self) -> Guidance:
+        """Where a config leaves it open. A network that is told everything follows it without guidance."""
+        alone = self.trained.model.config.plays_lead_sheets or self.trained.config.student
+        return Guidance(scale=1.0) if alone else Guidance()
+
+    def require(self, config: GenerationConfig) -> None:
+        """Raises ValueError for a config that a distilled network cannot follow; any quality takes its own steps."""
+        student = self.trained.config.student
+        if student is None:
+            return
+        if config.guidance not in (None, 1.0):
+            raise ValueError(
+                f"this checkpoint was distilled with a guidance of {student.guidance:g} in its weights and takes no "
+                f"other, got {config.guidance:g}; leave guidance out, or use the checkpoint it was distilled from"
+            )
+        if config.steps not in (None, student.steps):
+            raise ValueError(
+                f"this checkpoint was distilled to {student.steps} steps, got {config.steps}; leave steps out, or use "
+                "the checkpoint it was distilled from"
+            )
+
     def accompany(
         self,
         vocals: Audio,
-        recipe: Recipe | None = None,
+        config: GenerationConfig | None = None,
         *,
+        lead_sheet: LeadSheet | None = None,
+        arrangement: Audio | None = None,
         keep: Float[Tensor, "2 kept"] | None = None,
         region: tuple[float, float] | None = None,
         progress: Progress | None = None,
     ) -> Audio:
-        """The accompaniment of `vocals`.
+        """The accompaniment of `vocals`, played from a `lead_sheet` and an `arrangement` of it where they are given.
 
+        `arrangement` is as long as the vocals (`samuel.arranging.play`); how much of it stays says the config's
+        strength. A network that was trained on vocals alone is told nothing of the lead sheet but what the
+        arrangement has of it.
         With `keep`, an accompaniment made before, only `region` (from, to, in seconds) is made anew: all else
-        stays to the bit, but for `FADE_SECONDS` on each side. Without a region it goes on where `keep` ends.
+        stays to the bit, but for the fades of `Region` on each side. Without a region it goes on where `keep` ends.
         Raises ValueError for silent vocals, or a region that is not within them.
         """
-        recipe = recipe or Recipe()
+        config = config or GenerationConfig()
         require_sound(vocals)
         if keep is None:
             if region is not None:
                 raise ValueError("a region to make anew needs the accompaniment to keep around it")
-            return torch.cat(list(self.stream(vocals, recipe, progress)), dim=1)
-        first, last = _region_samples(vocals.shape[-1], keep.shape[-1], region)
+            return torch.cat(
+                list(self.stream(vocals, config, progress, lead_sheet=lead_sheet, arrangement=arrangement)),
+                dim=1,
+            )
+        anew = Region.of(vocals.shape[-1], keep.shape[-1], region)
         kept = F.pad(keep, (0, vocals.shape[-1] - keep.shape[-1]))
-        latents, canvas = self.encode(vocals), self.encode(kept)
-        frames = first // FRAME_SAMPLES, -(-last // FRAME_SAMPLES)
-        for _ in self._fill(latents, canvas, plan_windows(latents.shape[-1], frames), recipe, progress):
-            pass
-        fade = round(FADE_SECONDS * SAMPLE_RATE)
-        begin, end = max(0, first - fade), min(vocals.shape[-1], last + fade)
-        start, stop = begin // FRAME_SAMPLES, -(-end // FRAME_SAMPLES)
-        made = self.decode(canvas, start, stop)[:, begin - start * FRAME_SAMPLES :][:, : end - begin]
-        share = torch.ones(end - begin)  # of what is made anew; powers add up to 1, as the two are unlike
-        if first > 0:
-            share[: first - begin] = torch.linspace(0, 1, first - begin)
-        if last < vocals.shape[-1]:
-            share[last - begin :] = torch.linspace(1, 0, end - last)
-        angle = share * (torch.pi / 2)
-        kept[:, begin:end] = angle.sin() * made + angle.cos() * kept[:, begin:end]
+        material, latents = self.prepare(vocals, lead_sheet, arrangement), self.encode(kept)
+        song = Schedule(material, config, vocals.shape[-1], self.codec.decoder_reach, latents, anew)
+        for start, stop in self._run(song, progress):
+            if anew.is_audible(start, stop):
+                place = slice(start * FRAME_SAMPLES, min(stop * FRAME_SAMPLES, vocals.shape[-1]))
+                made = self.decode(song.latents, start, stop)[:, : place.stop - place.start]
+                kept[:, place] = anew.blend(kept[:, place], made, place.start)
         return kept
 
     def accompany_all(
-        self, recordings: list[Float[Tensor, "2 _"]], recipe: Recipe | None = None
+        self,
+        recordings: list[Float[Tensor, "2 _"]],
+        config: GenerationConfig | None = None,
+        lead_sheets: list[LeadSheet | None] | None = None,
+        arrangements: list[Float[Tensor, "2 _"] | None] | None = None,
     ) -> list[Float[Tensor, "2 _"]]:
         """The accompaniment of each recording of vocals, the windows of all denoised together."""
-        recipe = recipe or Recipe()
+        config = config or GenerationConfig()
         for vocals in recordings:
             require_sound(vocals)
-        latents = [self.encode(vocals) for vocals in recordings]
-        canvases = [torch.zeros_like(one) for one in latents]
-        plans = [plan_windows(one.shape[-1]) for one in latents]
-        for turn in range(max(map(len, plans), default=0)):
-            songs = [song for song, plan in enumerate(plans) if turn < len(plan)]
-            tasks = [task_at(latents[song], canvases[song], plans[song][turn], recipe) for song in songs]
-            for song, task, made in zip(songs, tasks, self.sample(tasks), strict=True):
-                canvases[song][:, task.window.start : task.window.stop] = made
-        return [self.decode(c)[:, : v.shape[-1]] for c, v in zip(canvases, recordings, strict=True)]
+        nothing = [None] * len(recordings)
+        given = zip(recordings, lead_sheets or nothing, arrangements or nothing, strict=True)
+        reach = self.codec.decoder_reach
+        songs = [Schedule(self.prepare(*one), config, one[0].shape[-1], reach) for one in given]
+        while going := [(song, task) for song in songs if (task := song.task()) is not None]:
+            for (song, _), made in zip(going, self.sample([task for _, task in going]), strict=True):
+                song.place(made)
+        return [
+            torch.cat([self.decode(song.latents, *piece) for piece in song.finished()], dim=1)[
+                :, : one.shape[-1]
+            ]
+            for song, one in zip(songs, recordings, strict=True)
+        ]
 
     def stream(
-        self, vocals: Audio, recipe: Recipe | None = None, progress: Progress | None = None
+        self,
+        vocals: Audio,
+        config: GenerationConfig | None = None,
+        progress: Progress | None = None,
+        *,
+        lead_sheet: LeadSheet | None = None,
+        arrangement: Audio | None = None,
     ) -> Iterator[Audio]:
-        """The accompaniment of `vocals` in pieces, each as soon as it is made; they follow on each other."""
+        """As `accompany`, in pieces, each as soon as it is made; they follow on each other."""
         require_sound(vocals)
+        config = config or GenerationConfig()
+        if config.strength == 0 and arrangement is not None:
+            yield arrangement
+            return
+        samples = vocals.shape[-1]
+        material = self.prepare(vocals, lead_sheet, arrangement)
+        song = Schedule(material, config, samples, self.codec.decoder_reach)
+        for start, stop in self._run(song, progress):
+            yield self.decode(song.latents, start, stop)[:, : samples - start * FRAME_SAMPLES]
+
+    def prepare(
+        self, vocals: Audio, lead_sheet: LeadSheet | None = None, arrangement: Audio | None = None
+    ) -> Material:
+        """What the network is given of a recording, brought to the form that it was trained on."""
+        if arrangement is not None and arrangement.shape != vocals.shape:
+            raise ValueError(
+                f"expected an arrangement as long as the vocals, {vocals.shape[-1]} samples, "
+                f"got {arrangement.shape[-1]}"
+            )
+        if self.trained.config.vocals == NORMAL_FORM:
+            vocals = normal_form(vocals)
         latents = self.encode(vocals)
-        canvas = torch.zeros_like(latents)
-        frames, samples, decoded = latents.shape[-1], vocals.shape[-1], 0
-        for made in self._fill(latents, canvas, plan_windows(frames), recipe or Recipe(), progress):
-            sure = frames if made == frames else made - self.codec.decoder_reach
-            while decoded < sure and decoded * FRAME_SAMPLES < samples:
-                following = min(decoded + STREAMED_FRAMES, sure)
-                piece = self.decode(canvas[:, :made], decoded, following)
-                yield piece[:, : samples - decoded * FRAME_SAMPLES]
-                decoded = following
+        arranged = None if arrangement is None else self.encode(arrangement)
+        if not self.trained.model.config.plays_lead_sheets:
+            return Material(latents, arranged)
+        frames = latents.shape[-1]
+        return Material(
+            latents,
+            arranged,
+            guides_of(arranged, sheet_frames(lead_sheet, frames), extract_features(vocals).frames(frames)),
+        )
 
     def encode(self, vocals: Audio) -> Latents:
         """Latents of a recording, silent at the end up to `LEAST_FRAMES` where it is shorter."""
@@ -159,12 +209,15 @@ class Generator:
         Tasks that share length, sampler, steps and guidance are denoised together on a GPU. On a CPU, where that
         would be no faster, they go one by one: so no bit depends on what else is asked for.
         """
+        for task in tasks:
+            self.require(task.config)
         outputs: dict[int, Latents] = {}
         done = 0
 
         def key(number: int) -> tuple[object, ...]:
             task = tasks[number]
-            return (task.vocals.shape[-1], task.recipe.sampling, number if self.device.type == "cpu" else 0)
+            alone = number if self.device.type == "cpu" else 0
+            return (task.vocals.shape[-1], task.config.sampling, task.arrangement is None, alone)
 
         for _, group in groupby(sorted(range(len(tasks)), key=key), key=key):
             numbers = list(group)
@@ -185,65 +238,91 @@ class Generator:
         stop = latents.shape[-1] if stop is None else stop
         reach = self.codec.decoder_reach if stop - start < latents.shape[-1] else 0
         begin = max(0, start - reach) // 2 * 2  # a codec may treat even and odd frames differently
-        audio = self.codec.decode(latents[None, :, begin : stop + reach])[0].cpu()
+        audio = self.codec.decode(latents[None, :, begin : stop + reach], begin)[0].cpu()
         return audio[:, (start - begin) * FRAME_SAMPLES : (stop - begin) * FRAME_SAMPLES]
 
-    def _fill(
-        self,
-        vocals: Latents,
-        canvas: Latents,
-        windows: list[Window],
-        recipe: Recipe,
-        progress: Progress | None,
-    ) -> Iterator[int]:
-        """Make the windows of `canvas` in turn; yields how many frames are final after each."""
-        for number, window in enumerate(windows):
+    def _run(self, song: Schedule, progress: Progress | None) -> Iterator[tuple[int, int]]:
+        """Make a song's windows in turn; yields the frames of each piece as soon as it is final."""
 
-            def tell(share: float, number: int = number) -> None:
-                if progress:
-                    progress((number + share) / len(windows))
+        def tell(share: float) -> None:
+            if progress:
+                progress(song.share(share))
 
-            (made,) = self.sample([task_at(vocals, canvas, window, recipe)], tell)
-            canvas[:, window.start : window.stop] = made
-            yield window.stop - window.held_after
+        while (task := song.task()) is not None:
+            (made,) = self.sample([task], tell)
+            song.place(made)
+            yield from song.finished()
 
     @torch.inference_mode()
     def _sample_alike(self, tasks: list[WindowTask], progress: Progress) -> list[Latents]:
-        sampler, steps, scale = tasks[0].recipe.sampling
+        sampler, steps, scale, strength = tasks[0].config.sampling
+        student = self.trained.config.student
         vocals = torch.stack([task.vocals for task in tasks]).to(self.device)
         known = torch.stack([torch.zeros_like(t.vocals) if t.known is None else t.known for t in tasks])
         frames = torch.stack([held_frames(task.window) for task in tasks])
-        noise = torch.cat([noise_of(task.window, task.recipe.seed) for task in tasks]).to(self.device)
+        noise = torch.cat([noise_of(task.window, task.config.seed) for task in tasks]).to(self.device)
         statistics = self.trained.statistics
-        hold = Hold(statistics.normalize(known.to(self.device), "accompaniment"), frames.to(self.device))
-        vocals = statistics.normalize(vocals, "vocals")
+        mask = InpaintMask(
+            statistics.normalize(known.to(self.device), "accompaniment"), frames.to(self.device)
+        )
+        start = None
+        arranged = [task.arrangement for task in tasks if task.arrangement is not None]
+        if arranged and strength < 1:
+            start = statistics.normalize(torch.stack(arranged).to(self.device), "accompaniment")
+        distilled_to = student.steps if student else None
+        forwards = len(rates_from(self.schedule, steps, strength if start is not None else 1.0, distilled_to))
         done = 0
 
-        def denoise_and_tell(x: Tensor, signal: Tensor) -> Tensor:
+        def denoise_and_tell(x: Tensor, alpha: Tensor) -> Tensor:
             nonlocal done
-            v = denoise(x, signal)
+            v = denoise(x, alpha)
             done += 1
-            progress(done / steps)
+            progress(done / forwards)
             return v
 
         with autocast(self.device):
-            denoise = guided(self.trained.model, vocals, Guidance(scale=scale))
-            made = sample(denoise_and_tell, noise, self.schedule, sampler=sampler, steps=steps, hold=hold)
+            conditions = statistics.conditions(vocals, self._guides(tasks))
+            guidance = self.guidance if scale is None else Guidance(scale=scale)
+            denoise = guided(self.trained.model, conditions, guidance)
+            made = sample(
+                denoise_and_tell,
+                noise,
+                self.schedule,
+                sampler=sampler,
+                steps=steps,
+                known=mask,
+                start=start,
+                strength=strength,
+                distilled_to=distilled_to,
+            )
         made = statistics.denormalize(made, "accompaniment").cpu()
         return list(torch.where(frames[:, None], known, made))
 
+    def _guides(self, tasks: list[WindowTask]) -> Float[Tensor, "task guide frame"] | None:
+        """For a network that is told of them; zeros, for not known, where a task has none."""
+        if not self.trained.model.config.plays_lead_sheets:
+            return None
+        guides = [
+            torch.zeros(GUIDE_CHANNELS, task.vocals.shape[-1]) if task.guides is None else task.guides
+            for task in tasks
+        ]
+        return torch.stack(guides).to(self.device)
 
-def task_at(vocals: Latents, canvas: Latents, window: Window, recipe: Recipe) -> WindowTask:
-    """The task of a window, from the latents of the whole vocals and those made so far."""
-    place = slice(window.start, window.stop)
-    return WindowTask(vocals[:, place], canvas[:, place], window, recipe)
+
+def guides_of(arrangement: Latents | None, sheet: np.ndarray, features: np.ndarray) -> Guides:
+    """The channels of `samuel.model.conditions` after the vocals', the arrangement's as the codec gives them."""
+    frames = sheet.shape[1]
+    known = torch.full((1, frames), float(arrangement is not None))
+    arranged = torch.zeros(LATENT_CHANNELS, frames) if arrangement is None else arrangement
+    told = (arranged, known, torch.from_numpy(sheet), torch.from_numpy(features), torch.ones(1, frames))
+    return torch.cat(told)
 
 
 def require_sound(vocals: Audio) -> None:
     """Raises AudioError for vocals that nothing could accompany: none at all, or silence."""
-    if is_silent(vocals):
+    if is_silent(vocals, SILENT_VOICE_DBFS):
         raise AudioError(
-            f"the vocals are silent: {vocals.shape[-1] / SAMPLE_RATE:.2f} s, all in all below {SILENCE_DBFS:g} dBFS; "
+            f"the vocals are silent: {vocals.shape[-1] / SAMPLE_RATE:.2f} s, all in all below {SILENT_VOICE_DBFS:g} dBFS; "
             "check the recording"
         )
 
@@ -260,29 +339,3 @@ def noise_of(window: Window, seed: int) -> Float[Tensor, "1 64 frames"]:
     """The noise a window starts from: a function of the seed and of its place in the song."""
     (mixed,) = np.random.SeedSequence((seed, window.start)).generate_state(1, np.uint64)
     return seeded_noise((1, LATENT_CHANNELS, window.stop - window.start), int(mixed) >> 1)
-
-
-def _region_samples(vocals: int, keep: int, region: tuple[float, float] | None) -> tuple[int, int]:
-    """First and past-the-last sample to make anew; all lengths in samples."""
-    if keep > vocals:
-        raise ValueError(
-            f"the accompaniment to keep has {keep / SAMPLE_RATE:.2f} s, its vocals only {vocals / SAMPLE_RATE:.2f} s"
-        )
-    if region is None:
-        if keep == vocals:
-            raise ValueError(
-                "the accompaniment to keep is as long as the vocals; say which region to make anew"
-            )
-        return keep, vocals
-    first, last = (min(vocals, round(second * SAMPLE_RATE)) for second in region)
-    if not 0 <= first < last:
-        raise ValueError(
-            f"expected a region within the {vocals / SAMPLE_RATE:.2f} s of the vocals, "
-            f"got {region[0]:g} to {region[1]:g} s"
-        )
-    if keep < (vocals if last < vocals else first):
-        raise ValueError(
-            f"the accompaniment to keep ends at {keep / SAMPLE_RATE:.2f} s, but the region leaves "
-            f"more of it than that; end the region with the vocals, at {vocals / SAMPLE_RATE:.2f} s"
-        )
-    return first, last

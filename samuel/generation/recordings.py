@@ -4,94 +4,208 @@ All files lie in local folders or on S3, appear under their names whole or not a
 their extension.
 """
 
+import hashlib
 import io
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
 
 from samuel import audio
+from samuel.arranging import write_midi, write_stems
+from samuel.arranging.part import STEMS
 from samuel.audio import AudioError
+from samuel.audio.loudness import check_levels, encoded, loudness, loudness_remark, mix
+from samuel.catalogue.songs import AUDIO_EXTENSIONS
 from samuel.config import SAMPLE_RATE
-from samuel.generation.generator import Audio, Generator, require_sound
-from samuel.generation.recipe import Recipe
-from samuel.mixing import loudness, mix
-from samuel.separation import Separator
-from samuel.songs import AUDIO_EXTENSIONS
-from samuel.storage import Location, absolute, as_path, join, kind_of, list_files, read_bytes, write_atomic
+from samuel.errors import in_words
+from samuel.generation.config import GenerationConfig
+from samuel.generation.direction import Directed, Direction, Director
+from samuel.generation.generator import PRETRAINED, Audio, Generator, Progress, require_sound
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.files import FORMATS, read_lead_sheet, write_lead_sheet
+from samuel.separation import Separator, load_separator
+from samuel.storage import (
+    Location,
+    StorageError,
+    absolute,
+    as_path,
+    delete,
+    join,
+    kind_of,
+    list_files,
+    read_bytes,
+    write_atomic,
+)
+from samuel.storage.overwriting import refuse_overwriting, refuse_within
 
+MADE = ".made"
 NO_VOICE_LU = 30.0  # a separator leaves traces of the band in its vocals, but no more than that far below
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording and the files to make of it: a band for each variation, and as many mixes or none."""
+    """One recording and the files to make of it: a band for each variation, and as many of the others or none."""
 
     vocals: str
     bands: tuple[str, ...]
     mixes: tuple[str, ...] = ()
+    midis: tuple[str, ...] = ()
+    """The arrangement's notes."""
+    stems: tuple[str, ...] = ()
+    """Folders for the arrangement's stems."""
+    lead_sheets: tuple[str, ...] = ()
+    """What was played."""
+    lead_sheet: str = ""
+    """A file with the lead sheet to play; "" finds one."""
+    marker: str = ""
+    """An empty file that is written last: its name changes when the vocals do. Of a folder's recordings only."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        return self.bands + self.mixes
+        return self.bands + self.mixes + self.midis + self.lead_sheets
 
 
 @dataclass(frozen=True)
 class Mixdown:
+    """Raises ValueError for levels out of range."""
+
     balance_db: float = 0.0
     lufs: float = -14.0
 
+    def __post_init__(self) -> None:
+        check_levels({"balance": self.balance_db, "loudness": self.lufs})
+
 
 @dataclass
-class Report:
+class RecordingReport:
     """What became of one recording."""
 
     vocals: str
     seconds: float = 0.0
     """Its length."""
     error: str = ""
-    stop: bool = False
-    """The files cannot be written: no fault of the recording, and no use in going on."""
+    remarks: list[str] = field(default_factory=list)
+    """What its owner should know."""
 
 
-def recording_of(vocals: str, band: str, mixed: str | None, variations: int) -> Recording:
-    """One file: variations after the first are numbered, band.wav, band-2.wav, ... Raises ValueError for formats."""
+def recording_of(
+    vocals: str,
+    band: str,
+    mixed: str | None,
+    variations: int,
+    *,
+    midi: str | None = None,
+    stems: str | None = None,
+    lead_sheet_out: str | None = None,
+    lead_sheet: str = "",
+    read: Mapping[str, str | None] | None = None,
+) -> Recording:
+    """One file: variations after the first are numbered, band.wav, band-2.wav, ...
+
+    `read` has what else is read, by what it is. Raises ValueError for formats, and where a file would be written over
+    one that is read, or over another one.
+    """
     for name in filter(None, (band, mixed)):
         extension = PurePosixPath(name).suffix.lstrip(".").lower()
         if extension not in audio.FILE_FORMATS:
             raise ValueError(f"{name}: expected a file name that ends in .{', .'.join(audio.FILE_FORMATS)}")
+    if midi and PurePosixPath(midi).suffix.lower() not in (".mid", ".midi"):
+        raise ValueError(f"{midi}: expected a file name that ends in .mid")
+    if lead_sheet_out and PurePosixPath(lead_sheet_out).suffix.lower() not in FORMATS:
+        raise ValueError(f"{lead_sheet_out}: expected a file name that ends in {', '.join(FORMATS)}")
 
-    def numbered(name: str) -> tuple[str, ...]:
-        stem, _, extension = absolute(name).rpartition(".")
-        more = (f"{stem}-{number}.{extension}" for number in range(2, variations + 1))
-        return (f"{stem}.{extension}", *more)
+    def numbered(name: str | None) -> tuple[str, ...]:
+        if not name:
+            return ()
+        path = PurePosixPath(absolute(name))
+        more = (f"{path.stem}-{number}{path.suffix}" for number in range(2, variations + 1))
+        folder = absolute(name).removesuffix(path.name)
+        return (absolute(name), *(folder + one for one in more))
 
-    return Recording(absolute(vocals), numbered(band), numbered(mixed) if mixed else ())
+    recording = Recording(
+        absolute(vocals),
+        numbered(band),
+        numbered(mixed),
+        numbered(midi),
+        numbered(stems),
+        numbered(lead_sheet_out),
+        lead_sheet,
+    )
+    others = {what: path for what, path in {"its lead sheet": lead_sheet, **(read or {})}.items() if path}
+    refuse_overwriting(
+        {"the recording": [recording.vocals]} | {what: [path] for what, path in others.items()},
+        {
+            "the accompaniment": recording.bands,
+            "the mix": recording.mixes,
+            "the MIDI file": recording.midis,
+            "the lead sheet": recording.lead_sheets,
+            "a stem": [join(folder, f"{name}.flac") for folder in recording.stems for name in STEMS],
+        },
+    )
+    return recording
 
 
 def recordings_in(
     folder: str, out: str, mixes: str | None, file_format: str, variations: int
-) -> tuple[list[Recording], list[Report]]:
+) -> tuple[list[Recording], list[RecordingReport]]:
     """The audio files below a folder, and failures for those that would be written over one another.
 
-    OUT has the same subfolders and names, with the extension of `file_format`.
+    OUT has the same subfolders and names, with the extension of `file_format`. A lead sheet beside a recording, of the
+    same name, is played. Raises ValueError where there are no recordings, for formats, and where what is read would be
+    written over, or what is written would be read by the next run.
     """
-    names = [file.name for file in list_files(folder).files]
-    recordings: dict[str, Recording] = {}
+    if file_format not in audio.FILE_FORMATS:
+        raise ValueError(f"expected --format {', '.join(audio.FILE_FORMATS)}, got {file_format!r}")
+    refuse_within(out, {"the folder of recordings": [folder]})
+    if mixes:
+        refuse_within(mixes, {"the folder of recordings": [folder]}, "--mix")
+    found = list_files(folder).files
+    sheets = {
+        file.name.rpartition(".")[0]: file
+        for file in found
+        if PurePosixPath(file.name).suffix.lower() in FORMATS
+    }
+    recordings: list[Recording] = []
+    owners: dict[str, str] = {}
     failures = []
-    for name in names:
-        path = PurePosixPath(name)
+    for file in found:
+        path = PurePosixPath(file.name)
         if path.suffix.lstrip(".").lower() not in AUDIO_EXTENSIONS or path.name.startswith("."):
             continue
         target = str(path.with_suffix(f".{file_format}"))
-        vocals = str(join(folder, name))
-        if target in recordings:
-            error = f"{recordings[target].vocals} would be written to the same file, {target}; rename one"
-            failures.append(Report(vocals, error=error))
-            continue
+        vocals = str(join(folder, file.name))
         mixed = str(join(mixes, target)) if mixes else None
-        recordings[target] = recording_of(vocals, str(join(out, target)), mixed, variations)
+        sheet = sheets.get(file.name.rpartition(".")[0])
+        one = recording_of(
+            vocals,
+            str(join(out, target)),
+            mixed,
+            variations,
+            lead_sheet=str(join(folder, sheet.name)) if sheet else "",
+        )
+        version = hashlib.sha256(f"{file} {sheet}".encode()).hexdigest()[:24]
+        one = replace(one, marker=str(join(out, f"{MADE}/{version}")))
+        if taken := [file for file in one.bands if file in owners]:
+            error = f"{owners[taken[0]]} would be written to the same file, {taken[0]}; rename one"
+            failures.append(RecordingReport(vocals, error=error))
+            continue
+        owners |= dict.fromkeys(one.bands, vocals)
+        recordings.append(one)
     if not recordings:
         raise ValueError(f"no audio files in {folder}; expected recordings of vocals at any depth")
-    return list(recordings.values()), failures
+    refuse_overwriting(
+        {"the recording": [one.vocals for one in recordings]},
+        {
+            "the accompaniment": [file for one in recordings for file in one.bands],
+            "the mix": [file for one in recordings for file in one.mixes],
+        },
+    )
+    return recordings, failures
 
 
 def read_audio(path: Location, max_seconds: float | None = None) -> Audio:
@@ -102,9 +216,19 @@ def read_audio(path: Location, max_seconds: float | None = None) -> Audio:
 
 
 def write_audio(path: Location, samples: Audio) -> None:
-    encoded = io.BytesIO()
-    audio.write(encoded, samples, as_path(path).suffix.lstrip("."))
-    write_atomic(path, encoded.getvalue())
+    """A file in the format of its extension, with true peaks of at most -1 dBTP."""
+    write_atomic(path, encoded(samples, as_path(path).suffix.lstrip(".").lower()))
+
+
+def voice_of(song: Audio, separator: Separator | None) -> Audio:
+    """The voice in a recording, which is all of it without a separator. Raises AudioError where there is none."""
+    require_sound(song)
+    if separator is None:
+        return song
+    vocals = separator(song)
+    if loudness(vocals) < loudness(song) - NO_VOICE_LU:
+        raise AudioError("no voice was found in this mix; is it a recording of music with a singer?")
+    return vocals
 
 
 class Producer:
@@ -112,57 +236,200 @@ class Producer:
 
     def __init__(
         self,
-        generator: Generator,
-        recipe: Recipe,
+        generator: Generator | None,
+        config: GenerationConfig,
         mixdown: Mixdown,
         separator: Separator | None = None,
         max_seconds: float | None = None,
+        direction: Direction | None = None,
     ) -> None:
-        self.generator, self.recipe, self.mixdown = generator, recipe, mixdown
+        """`generator` may be None where the config's strength is 0."""
+        self.generator, self.config, self.mixdown = generator, config, mixdown
         self.separator, self.max_seconds = separator, max_seconds
+        self.director = Director(direction or Direction())
 
-    def __call__(self, recordings: list[Recording]) -> list[Report]:
-        """Make the files of all, their windows denoised together; a bad recording becomes a report of its error."""
-        reports = [Report(recording.vocals) for recording in recordings]
-        loaded: list[tuple[Recording, Report, Audio]] = []
+    def __call__(self, recordings: list[Recording]) -> list[RecordingReport]:
+        """Make the files of all, their windows denoised together; a bad recording becomes a report of its error.
+
+        What lies there of an earlier recording under the same name does not stay. Raises StorageError where files
+        cannot be written, which is no fault of a recording.
+        """
+        reports = [RecordingReport(recording.vocals) for recording in recordings]
+        loaded: list[tuple[Recording, RecordingReport, Audio]] = []
         for recording, report in zip(recordings, reports, strict=True):
             try:
                 vocals = self.vocals_of(recording)
+                directed = self.direct(recording, vocals)
             except Exception as error:  # one bad recording never stops a run
-                report.error = explained(error)
+                report.error = in_words(error)
                 continue
             report.seconds = vocals.shape[-1] / SAMPLE_RATE
+            report.remarks = list(directed.remarks)
             loaded.append((recording, report, vocals))
         for variation in range(max((len(one.bands) for one, *_ in loaded), default=0)):
-            bands = self.generator.accompany_all([vocals for *_, vocals in loaded], self.varied(variation))
-            for (recording, _, vocals), band in zip(loaded, bands, strict=True):
-                self.write(recording, variation, vocals, band)
+            sound = [one for one in loaded if not one[1].error]
+            made = self._attempts([(recording, vocals) for recording, _, vocals in sound], variation)
+            for (recording, report, vocals), one in zip(sound, made, strict=True):
+                try:
+                    if isinstance(one, Exception):
+                        raise one
+                    directed, band = one
+                    report.remarks += self.write(recording, variation, vocals, band, directed)
+                except StorageError:
+                    raise
+                except Exception as error:
+                    report.error = in_words(error)
+        for recording, report in zip(recordings, reports, strict=True):
+            if report.error:
+                for file in recording.files:
+                    delete(file)
+            elif recording.marker:
+                write_atomic(recording.marker, b"")
         return reports
 
-    def varied(self, variation: int) -> Recipe:
+    def _attempts(
+        self, songs: list[tuple[Recording, Float[Tensor, "2 _"]]], variation: int
+    ) -> list[tuple[Directed, Float[Tensor, "2 _"]] | Exception]:
+        """Arrangement and band of each, all made together; where that fails, each alone: one costs no other its band."""
+        try:
+            directions = [self.direct(recording, vocals, variation) for recording, vocals in songs]
+            bands = self._play_all([vocals for _, vocals in songs], directions, variation)
+        except Exception as error:
+            if len(songs) < 2:
+                return [error]
+            return [one for song in songs for one in self._attempts([song], variation)]
+        return list(zip(directions, bands, strict=True))
+
+    def direct(self, recording: Recording, vocals: Audio, variation: int = 0) -> Directed:
+        """Lead sheet and arrangement of a variation. Raises LeadSheetError."""
+        sheet = read_sheet(recording.lead_sheet) if recording.lead_sheet else None
+        return self.director.direct(vocals, self.varied(variation).seed, variation, sheet)
+
+    def play(
+        self,
+        vocals: Audio,
+        directed: Directed,
+        variation: int = 0,
+        *,
+        keep: Audio | None = None,
+        region: tuple[float, float] | None = None,
+        progress: Progress | None = None,
+    ) -> Audio:
+        """The band of one recording: the network's, from the arrangement; the arrangement itself at strength 0.
+
+        Raises ValueError where there is nothing to go by at strength 0.
+        """
+        arranged = self._arranged(vocals, directed)
+        if self.generator is None:
+            if arranged is None:
+                raise ValueError(
+                    "strength 0 plays the arrangement alone, and there is none for this recording: "
+                    + "; ".join(directed.remarks)
+                )
+            return arranged
+        return self.generator.accompany(
+            vocals,
+            self.varied(variation),
+            lead_sheet=directed.sheet,
+            arrangement=arranged,
+            keep=keep,
+            region=region,
+            progress=progress,
+        )
+
+    def _arranged(self, vocals: Audio, directed: Directed) -> Audio | None:
+        if directed.arrangement is None:
+            return None
+        return self.director.play(directed.arrangement, vocals.shape[-1])
+
+    def _play_all(
+        self, songs: list[Float[Tensor, "2 _"]], directions: list[Directed], variation: int
+    ) -> list[Float[Tensor, "2 _"]]:
+        if self.generator is None:
+            return [
+                self.play(vocals, directed, variation)
+                for vocals, directed in zip(songs, directions, strict=True)
+            ]
+        arranged = [self._arranged(*song) for song in zip(songs, directions, strict=True)]
+        sheets = [directed.sheet for directed in directions]
+        return self.generator.accompany_all(songs, self.varied(variation), sheets, arranged)
+
+    def varied(self, variation: int) -> GenerationConfig:
         """Each variation has the next seed."""
-        return replace(self.recipe, seed=self.recipe.seed + variation)
+        return replace(self.config, seed=self.config.seed + variation)
 
     def vocals_of(self, recording: Recording) -> Audio:
         """Raises AudioError where there is nothing to accompany."""
-        song = read_audio(recording.vocals, self.max_seconds)
-        require_sound(song)
-        if self.separator is None:
-            return song
-        vocals = self.separator(song)
-        if loudness(vocals) < loudness(song) - NO_VOICE_LU:
-            raise AudioError("no voice was found in this mix; is it a recording of music with a singer?")
-        return vocals
+        return voice_of(read_audio(recording.vocals, self.max_seconds), self.separator)
 
-    def write(self, recording: Recording, variation: int, vocals: Audio, band: Audio) -> None:
-        """The mix first: where the band is, all is."""
+    def write(
+        self, recording: Recording, variation: int, vocals: Audio, band: Audio, directed: Directed
+    ) -> list[str]:
+        """The band last: where it is, all is. What its owner should know of it.
+
+        Raises ValueError where there is no arrangement to write.
+        """
+        remarks: list[str] = []
+        if (recording.midis or recording.stems) and directed.arrangement is None:
+            raise ValueError(
+                "there is no arrangement to write as MIDI or stems: "
+                + "; ".join(directed.remarks or ("none asked for",))
+            )
+        if recording.midis and directed.arrangement:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "arrangement.mid"
+                write_midi(directed.arrangement, file)
+                write_atomic(recording.midis[variation], file.read_bytes())
+        if recording.stems and directed.arrangement:
+            with tempfile.TemporaryDirectory() as folder:
+                files = write_stems(directed.arrangement, self.director.synthesiser, Path(folder))
+                for file in files:
+                    write_atomic(join(recording.stems[variation], file.name), file.read_bytes())
+        if recording.lead_sheets and directed.sheet:
+            write_sheet(directed.sheet, recording.lead_sheets[variation])
         if recording.mixes:
             mixed = mix(vocals, band, self.mixdown.balance_db, self.mixdown.lufs)
             write_audio(recording.mixes[variation], mixed)
+            remarks += filter(None, [loudness_remark(mixed, self.mixdown.lufs)])
         write_audio(recording.bands[variation], band)
+        return remarks
 
 
-def explained(error: Exception) -> str:
-    """A user's mistake in its own words, anything else with its kind."""
-    text = " ".join(str(error).split())
-    return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
+def read_sheet(path: Location) -> LeadSheet:
+    """A lead sheet from a file, local or on S3. Raises LeadSheetError, FileNotFoundError."""
+    if kind_of(path) == "missing":
+        raise FileNotFoundError(f"{path}: no such file")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PurePosixPath(str(path)).name
+        file.write_bytes(read_bytes(path))
+        return read_lead_sheet(file)
+
+
+def write_sheet(sheet: LeadSheet, path: str) -> None:
+    """A lead sheet into a file, local or on S3. Raises LeadSheetError, StorageError."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PurePosixPath(path).name
+        write_lead_sheet(sheet, file)
+        for made in Path(folder).iterdir():  # some formats have a second file beside the first
+            write_atomic(path.removesuffix(file.name) + made.name, made.read_bytes())
+
+
+def make_producer(settings: dict[str, Any], device: str) -> Producer:
+    """Load the models that `settings` name."""
+    generator = None
+    if plays_network(settings):
+        generator = Generator.load(settings["checkpoint"] or PRETRAINED, settings["codec"], device)
+    separator = load_separator(settings["separator"], device) if settings["separator"] else None
+    return Producer(
+        generator,
+        settings["config"],
+        settings["mixdown"],
+        separator,
+        settings["max_seconds"],
+        settings["direction"],
+    )
+
+
+def plays_network(settings: dict[str, Any]) -> bool:
+    """Whether a checkpoint is needed, and not the arrangement alone."""
+    return bool(settings["config"].strength) or settings["direction"].follow_voice_alone

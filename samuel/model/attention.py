@@ -83,15 +83,15 @@ class SoftAlignmentAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch channel frame"],
-        signal: Float[Tensor, " batch"],
+        alpha: Float[Tensor, " batch"],
         context: Float[Tensor, "batch channel frame"],
     ) -> Float[Tensor, "batch channel frame"]:
-        """`signal` is sqrt(abar) in [0, 1]; `context` has the frames of `x`, one beside the other."""
+        """`alpha` is sqrt(abar) in [0, 1]; `context` has the frames of `x`, one beside the other."""
         queries = self._split(self.to_queries(self.normalize(x)))
         keys, values = (self._split(part) for part in self.to_keys_values(context).chunk(2, dim=1))
         wide = global_attention(queries, keys, values)
         near = local_attention(queries, keys, values, self.window)
-        share = self.global_share(signal).to(wide.dtype).view(-1, 1, 1, 1)
+        share = self.global_share(alpha).to(wide.dtype).view(-1, 1, 1, 1)
         mixed = torch.lerp(near, wide, share)
         return x + self.to_output(mixed.transpose(-1, -2).flatten(1, 2))
 

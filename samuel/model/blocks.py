@@ -22,10 +22,10 @@ class NoiseEmbedding(nn.Module):
         self.widen = nn.Linear(channels, 2 * channels)
         self.narrow = nn.Linear(2 * channels, channels)
 
-    def forward(self, signal: Float[Tensor, " batch"]) -> Float[Tensor, "batch channel"]:
-        step = signal.float().clamp(0, 1).arccos() * (2 / math.pi) * 1000
+    def forward(self, alpha: Float[Tensor, " batch"]) -> Float[Tensor, "batch channel"]:
+        step = alpha.float().clamp(0, 1).arccos() * (2 / math.pi) * 1000
         half = self.channels // 2
-        frequencies = torch.exp(torch.arange(half, device=signal.device) * (-math.log(10_000) / half))
+        frequencies = torch.exp(torch.arange(half, device=alpha.device) * (-math.log(10_000) / half))
         angles = step[:, None] * frequencies
         waves = torch.cat((angles.sin(), angles.cos()), dim=1).to(self.widen.weight.dtype)
         return F.silu(self.narrow(F.silu(self.widen(waves))))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from samuel.config import LATENT_CHANNELS
+from samuel.model.conditions import CONDITION_CHANNELS
 from samuel.model.mixing import MIXINGS
 
 
@@ -27,14 +28,28 @@ class ModelConfig:
     mixing: str = "prose"
     """How global and local attention are mixed: a name in `samuel.model.mixing.MIXINGS`."""
     latent_channels: int = LATENT_CHANNELS
+    condition_channels: int = LATENT_CHANNELS
+    """Channels that are given beside the noise: the vocals' latents, or all of `samuel.model.conditions`."""
+    preconditioned: bool = False
+    """Whether inputs and targets are brought to unit variance by latent (`samuel.model.preconditioning`)."""
 
     def __post_init__(self) -> None:
         if self.mixing not in MIXINGS:
             raise ValueError(f"expected mixing to be one of {sorted(MIXINGS)}, got {self.mixing!r}")
         if any(channels % self.groups for channels in self.channels):
             raise ValueError(f"expected channels divisible by {self.groups} groups, got {self.channels}")
+        if self.condition_channels not in (self.latent_channels, CONDITION_CHANNELS):
+            raise ValueError(
+                f"expected condition_channels of {self.latent_channels} (vocals alone) or {CONDITION_CHANNELS} "
+                f"(samuel.model.conditions), got {self.condition_channels}"
+            )
         if self.window % 2:
             raise ValueError(f"expected an even window, got {self.window}")
+
+    @property
+    def plays_lead_sheets(self) -> bool:
+        """Whether the network is given lead sheet, arrangement and features beside the vocals."""
+        return self.condition_channels == CONDITION_CHANNELS
 
     @property
     def downsampling(self) -> int:

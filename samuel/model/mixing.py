@@ -13,14 +13,14 @@ from torch import Tensor
 Level = Float[Tensor, " batch"]
 
 
-def prose(signal: Level) -> Level:
-    """Weight of global attention, falling with the signal rate sqrt(abar): structure first, then detail."""
-    return 1 - signal
+def prose(alpha: Level) -> Level:
+    """Weight of global attention, falling with alpha = sqrt(abar): structure first, then detail."""
+    return 1 - alpha
 
 
-def equation(signal: Level) -> Level:
+def equation(alpha: Level) -> Level:
     """Weight of global attention as in equation 3: sqrt(abar)."""
-    return signal
+    return alpha
 
 
 MIXINGS: dict[str, Callable[[Level], Level]] = {"prose": prose, "equation": equation}

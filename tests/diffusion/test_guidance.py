@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from samuel.diffusion import Guidance, cosine_schedule, guided, sample, seeded_noise
 from samuel.diffusion.guidance import rescaled
 from samuel.model import SamuelUNet
-from samuel.presets import PRESETS
+from samuel.training.presets import PRESETS
 
 SHAPE = (2, 64, 40)
 
@@ -18,11 +18,11 @@ class Counting:
     def __init__(self, model: SamuelUNet):
         self.model = model
         self.batches: list[int] = []
-        self.encode_vocals = model.encode_vocals
+        self.encode_conditions = model.encode_conditions
 
-    def denoise(self, x: Tensor, signal: Tensor, context: list[Tensor]) -> Tensor:
+    def denoise(self, x: Tensor, alpha: Tensor, context: list[Tensor]) -> Tensor:
         self.batches.append(len(x))
-        return self.model.denoise(x, signal, context)
+        return self.model.denoise(x, alpha, context)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_outside_of_the_interval_there_is_no_guidance(model: SamuelUNet) -> None
     """Noise levels sqrt((1 - abar) / abar): 0.5 has 1.73, 0.9 has 0.48, 0 has no bound."""
     counting = Counting(model)
     denoise = guided(counting, VOCALS, Guidance(scale=3.0, interval=(0.3, 1.0)))
-    for signal in (0.0, 0.5, 0.9, 0.99):
-        level = torch.tensor([signal, signal])
-        inside = signal == 0.9
+    for alpha in (0.0, 0.5, 0.9, 0.99):
+        level = torch.tensor([alpha, alpha])
+        inside = alpha == 0.9
         same = torch.allclose(denoise(X, level), model(X, level, VOCALS))
         assert same != inside
     assert counting.batches == [2, 2, 4, 2]

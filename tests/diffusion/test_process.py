@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from samuel.diffusion.loss import min_snr_weight, weighted_error
 from samuel.diffusion.process import (
     add_noise,
+    alpha_at,
     cosine_schedule,
-    noise_of,
-    noise_rate,
-    signal_at,
+    noise_from_v,
+    sigma,
     velocity,
-    x0_of,
+    x0_from_v,
 )
 
 
@@ -48,20 +48,20 @@ def test_velocity_is_that_of_diffusers() -> None:
     theirs: Any = DDPMScheduler(800, beta_schedule="squaredcos_cap_v2")
     x0, noise = torch.randn(2, 3, 4, 10, generator=torch.Generator().manual_seed(0))
     timesteps = torch.tensor([3, 400, 790])
-    signal = theirs.alphas_cumprod[timesteps].sqrt()
-    torch.testing.assert_close(add_noise(x0, noise, signal), theirs.add_noise(x0, noise, timesteps))
-    torch.testing.assert_close(velocity(x0, noise, signal), theirs.get_velocity(x0, noise, timesteps))
+    alpha = theirs.alphas_cumprod[timesteps].sqrt()
+    torch.testing.assert_close(add_noise(x0, noise, alpha), theirs.add_noise(x0, noise, timesteps))
+    torch.testing.assert_close(velocity(x0, noise, alpha), theirs.get_velocity(x0, noise, timesteps))
 
 
 @settings(deadline=None)
-@given(signal=st.floats(0, 1, width=32), seed=st.integers(0, 99))
-def test_x0_and_noise_come_back_from_x_and_v(signal: float, seed: int) -> None:
+@given(alpha=st.floats(0, 1, width=32), seed=st.integers(0, 99))
+def test_x0_and_noise_come_back_from_x_and_v(alpha: float, seed: int) -> None:
     """The authors' v has the other sign, and their sampler reads it as noise: neither comes back."""
     x0, noise = torch.randn(2, 1, 4, 10, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    level = torch.tensor([signal], dtype=torch.float64)
+    level = torch.tensor([alpha], dtype=torch.float64)
     x, v = add_noise(x0, noise, level), velocity(x0, noise, level)
-    torch.testing.assert_close(x0_of(x, v, level), x0)
-    torch.testing.assert_close(noise_of(x, v, level), noise)
+    torch.testing.assert_close(x0_from_v(x, v, level), x0)
+    torch.testing.assert_close(noise_from_v(x, v, level), noise)
 
 
 def test_velocity_at_both_ends() -> None:
@@ -71,15 +71,15 @@ def test_velocity_at_both_ends() -> None:
 
 
 def test_levels_keep_the_variance() -> None:
-    signal = signal_at(cosine_schedule(), torch.arange(800))
-    torch.testing.assert_close(signal**2 + noise_rate(signal) ** 2, torch.ones(800))
+    alpha = alpha_at(cosine_schedule(), torch.arange(800))
+    torch.testing.assert_close(alpha**2 + sigma(alpha) ** 2, torch.ones(800))
 
 
 def test_weight_is_min_snr_and_bounded() -> None:
-    signal = cosine_schedule().float()
-    snr = signal.double() ** 2 / (1 - signal.double() ** 2)
+    alpha = cosine_schedule().float()
+    snr = alpha.double() ** 2 / (1 - alpha.double() ** 2)
     expected = (snr.clamp(max=5) + 1) / (snr + 1)
-    weight = min_snr_weight(signal)
+    weight = min_snr_weight(alpha)
     torch.testing.assert_close(weight.double(), expected, atol=1e-6, rtol=1e-5)
     assert weight.max() == 1
     assert weight[-1] == 1, "the step that generation starts from is trained"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samuel.diffusion import SAMPLERS, Hold, cosine_schedule, sample, seeded_noise
-from samuel.diffusion.process import noise_rate
+from samuel.diffusion import SAMPLERS, InpaintMask, cosine_schedule, sample, seeded_noise
+from samuel.diffusion.process import sigma
 from samuel.diffusion.sampler import ddim, ddpm, dpm_solver, trailing
 
 SCHEDULE = cosine_schedule()
@@ -17,23 +17,23 @@ SHAPE = (2, 4, 24)
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
-def velocity_for(x0: Tensor, x: Tensor, signal: Tensor) -> Tensor:
+def velocity_for(x0: Tensor, x: Tensor, alpha: Tensor) -> Tensor:
     """The v at `x` whose x0 is `x0`; -x0 where there is noise alone."""
-    wide = signal[:, None, None]
-    return (wide * x - x0) / noise_rate(signal)[:, None, None]
+    wide = alpha[:, None, None]
+    return (wide * x - x0) / sigma(alpha)[:, None, None]
 
 
 def oracle(target: Tensor) -> Denoise:
-    return lambda x, signal: velocity_for(target, x, signal)
+    return lambda x, alpha: velocity_for(target, x, alpha)
 
 
 def gaussian(mean: float, deviation: float) -> Denoise:
     """The best denoiser of independent normal data."""
 
-    def denoise(x: Tensor, signal: Tensor) -> Tensor:
-        wide, noise = signal[:, None, None], noise_rate(signal)[:, None, None]
+    def denoise(x: Tensor, alpha: Tensor) -> Tensor:
+        wide, noise = alpha[:, None, None], sigma(alpha)[:, None, None]
         gain = wide * deviation**2 / (wide**2 * deviation**2 + noise**2)
-        return velocity_for(mean + gain * (x - wide * mean), x, signal)
+        return velocity_for(mean + gain * (x - wide * mean), x, alpha)
 
     return denoise
 
@@ -75,7 +75,7 @@ def test_the_second_order_needs_fewer_steps() -> None:
 
 def diffusers_result(scheduler: Any, denoise: Denoise, noise: Tensor, steps: int, **step: Any) -> Tensor:
     """Run one of diffusers' schedulers with our schedule in it."""
-    # As diffusers does it: it cannot divide by a signal rate of zero.
+    # As diffusers does it: it cannot divide by a alpha of zero.
     abar = SCHEDULE.square().float().clone()
     abar[-1] = 2**-24
     scheduler.alphas_cumprod = abar
@@ -84,14 +84,14 @@ def diffusers_result(scheduler: Any, denoise: Denoise, noise: Tensor, steps: int
     scheduler.set_timesteps(steps)
     x = noise
     for timestep in scheduler.timesteps:
-        signal = abar[timestep].sqrt().expand(len(x))
-        x = scheduler.step(denoise(x, signal), timestep, x, **step).prev_sample
+        alpha = abar[timestep].sqrt().expand(len(x))
+        x = scheduler.step(denoise(x, alpha), timestep, x, **step).prev_sample
     return x
 
 
-def nonlinear(x: Tensor, signal: Tensor) -> Tensor:
+def nonlinear(x: Tensor, alpha: Tensor) -> Tensor:
     """Some smooth function, not a good denoiser."""
-    return torch.tanh(x.roll(1, dims=1)) - 0.5 * signal[:, None, None] * x
+    return torch.tanh(x.roll(1, dims=1)) - 0.5 * alpha[:, None, None] * x
 
 
 @pytest.mark.parametrize("steps", [10, 25, 50])
@@ -164,7 +164,7 @@ def test_held_frames_come_out_as_they_went_in_and_the_rest_does_not(name: str) -
         SCHEDULE,
         sampler=name,
         steps=20,
-        hold=Hold(known, frames),
+        known=InpaintMask(known, frames),
     )
     held = frames[:, None].expand_as(result)
     assert torch.equal(result[held], known[held])
@@ -174,14 +174,14 @@ def test_held_frames_come_out_as_they_went_in_and_the_rest_does_not(name: str) -
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 def test_a_denoiser_sees_held_frames_at_the_noise_level_of_the_step(name: str) -> None:
     known = torch.full((1, 4, 4096), 3.0)
-    hold = Hold(known, torch.ones(1, 4096, dtype=torch.bool))
+    hold = InpaintMask(known, torch.ones(1, 4096, dtype=torch.bool))
 
-    def denoise(x: Tensor, signal: Tensor) -> Tensor:
-        assert x.mean().item() == pytest.approx(3 * signal.item(), abs=0.05)
-        assert x.std().item() == pytest.approx(noise_rate(signal).item(), abs=0.05)
+    def denoise(x: Tensor, alpha: Tensor) -> Tensor:
+        assert x.mean().item() == pytest.approx(3 * alpha.item(), abs=0.05)
+        assert x.std().item() == pytest.approx(sigma(alpha).item(), abs=0.05)
         return torch.zeros_like(x)
 
-    sample(denoise, seeded_noise((1, 4, 4096), 11), SCHEDULE, sampler=name, steps=20, hold=hold)
+    sample(denoise, seeded_noise((1, 4, 4096), 11), SCHEDULE, sampler=name, steps=20, known=hold)
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
@@ -212,3 +212,37 @@ def test_impossible_steps_are_refused(steps: int) -> None:
 def test_an_unknown_sampler_is_refused() -> None:
     with pytest.raises(ValueError, match="dpm-solver"):
         sample(gaussian(0, 1), seeded_noise(SHAPE, 0), SCHEDULE, sampler="euler")
+
+
+def test_a_start_stays_as_far_as_the_strength_leaves_of_it() -> None:
+    """Of unit variance the best guess of v is 0: so a start stays as it is seen, and at strength 1 nothing is left of it."""
+    start = torch.randn(1, 64, 32, generator=torch.Generator().manual_seed(1))
+    noise = seeded_noise((1, 64, 32), 0)
+
+    def zero(x: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x)
+
+    kept = [
+        torch.nn.functional.cosine_similarity(
+            sample(zero, noise, cosine_schedule(), start=start, strength=strength, steps=8).flatten(),
+            start.flatten(),
+            dim=0,
+        )
+        for strength in (0.05, 0.4, 0.8, 1.0)
+    ]
+    assert kept[0] > 0.98
+    assert kept == sorted(kept, reverse=True)
+    assert kept[3] < 0.1
+
+
+def test_a_start_takes_fewer_steps() -> None:
+    calls = []
+
+    def counting(x: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        calls.append(float(alpha[0]))
+        return torch.zeros_like(x)
+
+    start = torch.zeros(1, 64, 8)
+    sample(counting, seeded_noise((1, 64, 8), 0), cosine_schedule(), start=start, strength=0.5, steps=20)
+    assert len(calls) == 10
+    assert calls[0] == pytest.approx(float(cosine_schedule()[399]), abs=1e-6)

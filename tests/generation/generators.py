@@ -7,12 +7,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from samuel.codec import Codec, load_codec
-from samuel.diffusion.process import noise_rate
+from samuel.diffusion.process import sigma
 from samuel.generation import Generator
 from samuel.model import SamuelUNet
-from samuel.presets import PRESETS
 from samuel.training import Statistics, Trained
 from samuel.training.checkpoint import RunConfig
+from samuel.training.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 STATISTICS = Statistics(
@@ -21,30 +21,30 @@ STATISTICS = Statistics(
 )
 
 
-def velocity_for(x0: Tensor, x: Tensor, signal: Tensor) -> Tensor:
+def velocity_for(x0: Tensor, x: Tensor, alpha: Tensor) -> Tensor:
     """The v at `x` whose x0 is `x0`."""
-    return (signal[:, None, None] * x - x0) / noise_rate(signal)[:, None, None]
+    return (alpha[:, None, None] * x - x0) / sigma(alpha)[:, None, None]
 
 
 class Echo(SamuelUNet):
     """Knows that the accompaniment is the vocals themselves, frame by frame."""
 
-    def encode_vocals(self, vocals: Tensor, dropped: Tensor | None = None) -> Tensor:
+    def encode_conditions(self, vocals: Tensor, unconditional: Tensor | None = None) -> Tensor:
         return STATISTICS.normalize(STATISTICS.denormalize(vocals, "vocals"), "accompaniment")
 
-    def denoise(self, x: Tensor, signal: Tensor, context: Tensor) -> Tensor:
-        return velocity_for(context, x, signal)
+    def denoise(self, x: Tensor, alpha: Tensor, context: Tensor) -> Tensor:
+        return velocity_for(context, x, alpha)
 
 
 class Monotone(SamuelUNet):
     """Plays the same frame on and on: the mean of a window's first frames, whatever the vocals."""
 
-    def encode_vocals(self, vocals: Tensor, dropped: Tensor | None = None) -> Tensor:
+    def encode_conditions(self, vocals: Tensor, unconditional: Tensor | None = None) -> Tensor:
         return vocals
 
-    def denoise(self, x: Tensor, signal: Tensor, context: Tensor) -> Tensor:
-        first = x[..., :16].mean(-1, keepdim=True) / signal.clamp(min=0.1)[:, None, None]
-        return velocity_for(first.expand_as(x), x, signal)
+    def denoise(self, x: Tensor, alpha: Tensor, context: Tensor) -> Tensor:
+        first = x[..., :16].mean(-1, keepdim=True) / alpha.clamp(min=0.1)[:, None, None]
+        return velocity_for(first.expand_as(x), x, alpha)
 
 
 def network(kind: type[SamuelUNet] = SamuelUNet) -> SamuelUNet:

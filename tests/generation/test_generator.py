@@ -1,4 +1,4 @@
-"""Generation: exact in length and time, the same for the same recipe, without seams, and in bounded memory."""
+"""Generation: exact in length and time, the same for the same config, without seams, and in bounded memory."""
 
 import dataclasses
 import subprocess
@@ -11,13 +11,22 @@ from torch import Tensor
 
 from samuel.audio import AudioError
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from samuel.generation import PRETRAINED, QUALITIES, Generator, Recipe, Window, WindowTask, plan_windows
-from samuel.generation.generator import FADE_SECONDS
+from samuel.generation import (
+    PRETRAINED,
+    QUALITIES,
+    GenerationConfig,
+    Generator,
+    Window,
+    WindowTask,
+    plan_windows,
+)
+from samuel.generation.generator import require_sound
+from samuel.generation.regions import FADE_SECONDS
 from samuel.training.checkpoint import CheckpointError
 from tests.generation.generators import Echo, Monotone, generator, write_checkpoint
 from tests.jobs.songs import song_audio
 
-QUICK = Recipe(steps=2)
+QUICK = GenerationConfig(steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +86,7 @@ def test_a_window_goes_on_as_the_one_before_ended() -> None:
     levels = []
     for one in plan_windows(400, window=128, overlap=32):
         place = slice(one.start, one.stop)
-        task = WindowTask(vocals[:, place], canvas[:, place], one, Recipe(steps=8))
+        task = WindowTask(vocals[:, place], canvas[:, place], one, GenerationConfig(steps=8))
         (canvas[:, place],) = monotone.sample([task])
         alone = dataclasses.replace(task, window=Window(one.start, one.stop))
         levels.append(monotone.sample([alone])[0][:, -16:].mean(1))  # what it would be without the one before
@@ -108,7 +117,7 @@ def test_seed_quality_and_guidance_decide_the_result(small: Generator) -> None:
     (task,) = tasks(1)
 
     def made(**changed: object) -> Tensor:
-        return small.sample([dataclasses.replace(task, recipe=dataclasses.replace(QUICK, **changed))])[0]
+        return small.sample([dataclasses.replace(task, config=dataclasses.replace(QUICK, **changed))])[0]
 
     assert torch.equal(made(), made())
     for changed in ({"seed": 1}, {"steps": 3}, {"guidance": 1.0}):
@@ -178,9 +187,10 @@ def test_impossible_regions_are_explained(
 
 
 def test_silent_vocals_are_refused_before_any_work(small: Generator) -> None:
-    for silent in (torch.zeros(2, SAMPLE_RATE), torch.zeros(2, 0), 1e-4 * song_audio(1.0, 1)):
+    for silent in (torch.zeros(2, SAMPLE_RATE), torch.zeros(2, 0), 1e-5 * song_audio(1.0, 1)):
         with pytest.raises(AudioError, match="silent"):
             small.accompany(silent)
+    require_sound(10**-2.5 * song_audio(1.0, 1))  # quieter by 50 dB: a voice all the same
 
 
 def test_progress_grows_to_one_and_may_stop_the_work(small: Generator) -> None:
@@ -211,7 +221,7 @@ def test_a_stream_begins_before_the_song_is_made(small: Generator) -> None:
 )
 def test_nonsense_recipes_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Recipe(**wrong)
+        GenerationConfig(**wrong)
 
 
 def test_weights_in_half_precision_generate_what_they_say(tmp_path: Path) -> None:
@@ -233,7 +243,7 @@ def test_checkpoints_that_do_not_fit_are_explained(tmp_path: Path) -> None:
 @pytest.mark.skipif(not (PRETRAINED / "config.json").exists(), reason="no weights are in this checkout")
 def test_the_checkpoint_of_the_package_loads_and_plays() -> None:
     shipped = Generator.load()
-    band = shipped.accompany(song_audio(3.0, 1), Recipe("draft"))
+    band = shipped.accompany(song_audio(3.0, 1), GenerationConfig("draft"))
     assert torch.isfinite(band).all()
     assert 0.01 < band.square().mean().sqrt() < 0.5
 
@@ -241,10 +251,10 @@ def test_the_checkpoint_of_the_package_loads_and_plays() -> None:
 MEASURE = """
 import resource, sys, torch
 torch.set_num_threads(1)
-from samuel.generation import Generator, Recipe
+from samuel.generation import Generator, GenerationConfig
 from tests.jobs.songs import song_audio
 generator = Generator.load(sys.argv[1])
-pieces = generator.stream(song_audio(10.0, 1).repeat(1, int(sys.argv[2])), Recipe(steps=1))
+pieces = generator.stream(song_audio(10.0, 1).repeat(1, int(sys.argv[2])), GenerationConfig(steps=1))
 samples = sum(piece.shape[-1] for piece in pieces)
 assert samples == int(sys.argv[2]) * 441_000
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -113,8 +113,8 @@ def test_where_the_mix_is_all_local_the_output_is_local(mixing: str) -> None:
     changed = context.clone()
     changed[:, :, 20] += 1
 
-    def moved(signal: float) -> list[int]:
-        level = torch.tensor([signal])
+    def moved(alpha: float) -> list[int]:
+        level = torch.tensor([alpha])
         difference = attention(x, level, changed) - attention(x, level, context)
         return difference.abs().amax(dim=(0, 1)).nonzero().flatten().tolist()
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from samuel.model import ModelConfig, SamuelUNet
 from samuel.model.blocks import FiLM
-from samuel.presets import PRESETS
+from samuel.training.presets import PRESETS
 
 AUTHORS_GFLOP = 5.50
 
@@ -47,7 +47,7 @@ def test_paper_needs_no_more_operations_than_the_authors_network(paper: SamuelUN
 
 def test_paper_goes_through_the_papers_shapes(paper: SamuelUNet) -> None:
     with torch.no_grad():
-        context = paper.encode_vocals(randn(1, 64, 1024))
+        context = paper.encode_conditions(randn(1, 64, 1024))
     assert [tuple(level.shape[1:]) for level in context] == [(64, 1024), (128, 512), (256, 256), (512, 128)]
     assert len(paper.down_blocks) == len(paper.up_blocks) == 3
 
@@ -86,7 +86,9 @@ def test_a_sample_does_not_depend_on_its_batch(tiny: SamuelUNet) -> None:
 def test_vocals_encoded_once_give_the_same(tiny: SamuelUNet) -> None:
     x, vocals = randn(2, 2, 64, 40)
     levels = torch.tensor([0.2, 0.9])
-    torch.testing.assert_close(tiny.denoise(x, levels, tiny.encode_vocals(vocals)), tiny(x, levels, vocals))
+    torch.testing.assert_close(
+        tiny.denoise(x, levels, tiny.encode_conditions(vocals)), tiny(x, levels, vocals)
+    )
 
 
 def test_film_moves_the_frame_whose_vocals_moved_and_no_other() -> None:
@@ -108,14 +110,14 @@ def test_film_depends_on_the_noise_level() -> None:
     assert not torch.allclose(film(x, vocals, randn(1, 16)), film(x, vocals, randn(1, 16, seed=1)))
 
 
-@pytest.mark.parametrize("signal", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("alpha", [0.05, 0.5, 0.95])
 @pytest.mark.parametrize("frame", [40, 100, 200])
-def test_the_output_moves_most_where_the_vocals_moved(tiny: SamuelUNet, frame: int, signal: float) -> None:
+def test_the_output_moves_most_where_the_vocals_moved(tiny: SamuelUNet, frame: int, alpha: float) -> None:
     """Frame-aligned vocals reach the network at full resolution, wherever they are."""
     x, vocals = randn(2, 1, 64, 256)
     changed = vocals.clone()
     changed[:, :, frame] += 2
-    level = torch.tensor([signal])
+    level = torch.tensor([alpha])
     moved = (tiny(x, level, changed) - tiny(x, level, vocals)).abs().mean(dim=(0, 1))
     assert abs(int(moved.argmax()) - frame) <= 8
     near = moved[frame - 16 : frame + 17].mean()
@@ -134,8 +136,8 @@ def test_permuting_the_vocal_frames_changes_the_output(tiny: SamuelUNet) -> None
 def test_dropped_vocals_do_not_reach_the_output(tiny: SamuelUNet) -> None:
     x, vocals, others = randn(3, 2, 64, 40)
     levels = torch.tensor([0.3, 0.6])
-    dropped = torch.tensor([True, False])
-    first, second = tiny(x, levels, vocals, dropped), tiny(x, levels, others, dropped)
+    unconditional = torch.tensor([True, False])
+    first, second = tiny(x, levels, vocals, unconditional), tiny(x, levels, others, unconditional)
     torch.testing.assert_close(first[0], second[0])
     assert not torch.allclose(first[1], second[1])
 

@@ -1,0 +1,172 @@
+"""From a voice to what a band is told, and how far the network leaves it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from samuel.codec import load_codec
+from samuel.config import SAMPLE_RATE
+from samuel.generation import Direction, Director, GenerationConfig
+from samuel.generation.generator import Generator
+from samuel.generation.recordings import Mixdown, Producer, read_audio, recording_of
+from samuel.lead_sheet.files import read_lead_sheet
+from samuel.lead_sheet.locks import Locks
+from samuel.model import ModelConfig, SamuelUNet
+from samuel.model.conditions import CONDITION_CHANNELS, GROUPS
+from samuel.training import Trained
+from samuel.training.checkpoint import RunConfig
+from samuel.vocals import NORMAL_FORM
+from tests.generation.generators import STATISTICS, TINY, generator
+from tests.vocals.test_vocals import voice
+
+SECONDS = 8.0
+LOCKED = Direction(Locks.parse(bpm=120.0, first_beat=0.0, chords="| C | F |"))
+
+
+@pytest.fixture(scope="module")
+def director() -> Director:
+    return Director(LOCKED)
+
+
+def told_network() -> tuple[Generator, list[torch.Tensor]]:
+    """A generator whose network is told everything, and what it was told."""
+    told: list[torch.Tensor] = []
+
+    class Listening(SamuelUNet):
+        def encode_conditions(self, conditions, unconditional=None):
+            told.append(conditions)
+            return super().encode_conditions(conditions, unconditional)
+
+    config = ModelConfig(
+        **{**vars(TINY.model), "condition_channels": CONDITION_CHANNELS, "preconditioned": True}
+    )
+    codec = load_codec("mini")
+    run = RunConfig("tiny", config, TINY.training, codec.identity, "fingerprint", vocals=NORMAL_FORM)
+    model = Listening(config).eval().requires_grad_(False)
+    return Generator(Trained(model, STATISTICS, run), codec), told
+
+
+def test_locks_are_what_is_played(director: Director) -> None:
+    directed = director.direct(voice(SECONDS))
+    assert directed.sheet is not None
+    assert directed.arrangement is not None
+    assert [chord.label for chord in directed.sheet.chords] == ["C:maj", "F:maj", "C:maj", "F:maj"]
+    assert directed.sheet.beats[:3] == pytest.approx((0.0, 0.5, 1.0))
+    assert directed.sheet.style == directed.arrangement.style
+    assert not directed.remarks
+
+
+def test_no_singing_is_told(director: Director) -> None:
+    noise = 0.1 * torch.randn(2, int(SECONDS * SAMPLE_RATE), generator=torch.Generator().manual_seed(0))
+    assert "no singing was found" in director.direct(noise).remarks[0]
+
+
+def test_the_voice_alone_has_no_lead_sheet() -> None:
+    directed = Director(Direction(follow_voice_alone=True)).direct(voice(2.0))
+    assert directed.sheet is None
+    assert directed.arrangement is None
+
+
+def test_the_same_voice_recorded_otherwise_has_the_same_lead_sheet() -> None:
+    finder = Director(Direction())
+    plain = finder.direct(voice(SECONDS)).sheet
+    for change in (torch.tensor([[0.1], [0.1]]), torch.tensor([[1.0], [0.0]]), torch.tensor([[1.0], [-1.0]])):
+        assert finder.direct(voice(SECONDS) * change).sheet == plain
+
+
+def test_an_unknown_player_is_an_error() -> None:
+    with pytest.raises(ValueError, match="kazoo"):
+        Director(Direction(parts=("kazoo",))).direct(voice(2.0))
+
+
+def test_strength_says_how_much_stays_of_the_arrangement(director: Director) -> None:
+    vocals = voice(SECONDS)
+    directed = director.direct(vocals)
+    assert directed.arrangement is not None
+    arranged = director.play(directed.arrangement, vocals.shape[-1])
+    assert arranged.shape == vocals.shape
+    assert arranged.abs().max() > 0.05
+    noisy = generator()
+    assert torch.equal(
+        noisy.accompany(vocals, GenerationConfig(strength=0.0), arrangement=arranged), arranged
+    )
+    latents = noisy.encode(arranged)
+    distances = []
+    for strength in (0.1, 0.5, 1.0):
+        made = noisy.encode(
+            noisy.accompany(vocals, GenerationConfig("draft", strength=strength), arrangement=arranged)
+        )
+        distances.append(float((made - latents).square().mean()))
+    assert distances == sorted(distances)
+    assert distances[0] < 0.5 * distances[2]
+
+
+def test_a_network_of_the_new_kind_is_told_everything(director: Director) -> None:
+    vocals = voice(SECONDS)
+    directed = director.direct(vocals)
+    assert directed.arrangement is not None
+    arranged = director.play(directed.arrangement, vocals.shape[-1])
+    network, told = told_network()
+    network.accompany(vocals, GenerationConfig("draft"), lead_sheet=directed.sheet, arrangement=arranged)
+    for name, group in GROUPS.items():
+        assert told[0][:, group].any(), name
+    told.clear()
+    network.accompany(vocals, GenerationConfig("draft"))
+    assert told[0][:, GROUPS["vocals"]].any()
+    assert not told[0][:, GROUPS["arrangement"]].any()
+    assert not told[0][:, GROUPS["lead_sheet"]].any()
+
+
+def test_files_of_an_arrangement(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", voice(SECONDS).T.numpy(), SAMPLE_RATE, subtype="FLOAT")
+    recording = recording_of(
+        str(tmp_path / "voice.wav"),
+        str(tmp_path / "band.wav"),
+        None,
+        2,
+        midi=str(tmp_path / "band.mid"),
+        stems=str(tmp_path / "stems"),
+        lead_sheet_out=str(tmp_path / "sheet.json"),
+    )
+    producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), direction=LOCKED)
+    (report,) = producer([recording])
+    assert not report.error
+    for number in ("", "-2"):
+        band = read_audio(tmp_path / f"band{number}.wav")
+        stems = [read_audio(file) for file in sorted((tmp_path / f"stems{number}").iterdir())]
+        assert (sum(stems) - band).abs().max() < 2e-4  # the band's file has 16 bits
+        assert (tmp_path / f"band{number}.mid").stat().st_size > 200
+        sheet = read_lead_sheet(tmp_path / f"sheet{number}.json")
+        assert [chord.label for chord in sheet.chords][:2] == ["C:maj", "F:maj"]
+    assert not np.allclose(read_audio(tmp_path / "band.wav"), read_audio(tmp_path / "band-2.wav"))
+
+
+def test_a_lead_sheet_beside_a_recording_is_played(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", voice(SECONDS).T.numpy(), SAMPLE_RATE)
+    directed = Director(LOCKED).direct(voice(SECONDS))
+    assert directed.sheet is not None
+    (tmp_path / "voice.json").write_text(directed.sheet.transposed(2).to_json())
+    recording = replace(
+        recording_of(str(tmp_path / "voice.wav"), str(tmp_path / "band.wav"), None, 1),
+        lead_sheet=str(tmp_path / "voice.json"),
+    )
+    producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), direction=Direction())
+    found = producer.direct(recording, producer.vocals_of(recording)).sheet
+    assert found is not None
+    assert found.chords[0].label == "D:maj"
+
+
+def test_strength_0_needs_an_arrangement(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="strength from 0 to 1"):
+        GenerationConfig(strength=1.5)
+    with pytest.raises(ValueError, match=r"ends in \.mid"):
+        recording_of("voice.wav", "band.wav", None, 1, midi="band.wav")
+    with pytest.raises(ValueError, match=r"ends in \.json"):
+        recording_of("voice.wav", "band.wav", None, 1, lead_sheet_out="sheet.pdf")
