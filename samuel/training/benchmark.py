@@ -1,4 +1,4 @@
-"""Size, speed and memory of a network, beside another's; the measurements of jobs/bench_training.py.
+"""Size, speed and memory of a network, beside another's; the measurements of jobs/benchmarks/bench_training.py.
 
 A contestant brings the same few actions as functions without arguments. What is timed alternates between
 the contestants, the best of some repetitions counts: on a shared machine only the ratios mean something.
@@ -20,9 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
 from samuel.diffusion import Guidance, cosine_schedule, guided, sample, seeded_noise
 from samuel.model import SamuelUNet
-from samuel.presets import Preset
-from samuel.training.objective import draw, training_loss
-from samuel.training.optimization import make_average, make_optimizer, update_average
+from samuel.training.objective import draw_step_noise, training_loss
+from samuel.training.optimization import make_ema, make_optimizer, update_ema
+from samuel.training.presets import Preset
 
 PAPER_PAIRS = 15_713
 PAPER_EPOCHS = 100
@@ -34,7 +34,7 @@ BF16_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Benchmarked:
     """A network and what is measured of it, all for 47.55 s of audio."""
 
     name: str
@@ -60,45 +60,45 @@ class Measured:
     sampling: dict[int, float]
 
 
-def ours(preset: Preset, device: torch.device, batch_size: int = 16) -> Contestant:
+def ours(preset: Preset, device: torch.device, batch_size: int = 16) -> Benchmarked:
     """SAMUeL as it trains and samples."""
     torch.manual_seed(0)
     model = SamuelUNet(preset.model).to(device)
-    average = make_average(model)
+    average = make_ema(model)
     optimizer = make_optimizer(model, preset.training)
     shape = (LATENT_CHANNELS, CHUNK_FRAMES)
     x, vocals = seeded_noise((2, 1, *shape), 0, device)
     stems = seeded_noise((2, batch_size, *shape), 1, device)
     level = torch.tensor([0.5], device=device)
     schedule = cosine_schedule()
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    autocast = half_precision(device)
 
     def forward() -> None:
         with torch.no_grad(), autocast:
             model(x, level, vocals)
 
     def training_step() -> None:
-        draws = draw((batch_size, *shape), 0, 0, preset.training.dropped, device)
+        draws = draw_step_noise((batch_size, *shape), 0, 0, preset.training.cond_dropout, device)
         with autocast:
             loss = training_loss(model, stems[0], stems[1], draws, preset.training.vocal_noise)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), preset.training.gradient_clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        update_average(average, model, 1000, preset.training.ema_decay)
+        update_ema(average, model, 1000, preset.training.ema_decay)
 
     def sampling(steps: int) -> None:
         with torch.no_grad(), autocast:
             name = "ddpm" if steps >= 100 else "dpm-solver"
             sample(guided(average, vocals, Guidance()), x, schedule, sampler=name, steps=steps)
 
-    return Contestant("SAMUeL (ours)", model, forward, training_step, sampling, SAMPLED)
+    return Benchmarked("SAMUeL (ours)", model, forward, training_step, sampling, SAMPLED)
 
 
-def authors(folder: str, device: torch.device, batch_size: int = 16) -> Contestant:
+def authors(folder: str, device: torch.device, batch_size: int = 16) -> Benchmarked:
     """The authors' network and sampler, imported from a checkout of their code (`folder` holds model.py).
 
-    Their training step is given without their loss's weight and their averaging, which only cost time.
+    In the same precision as ours. Their training step is given without their loss's weight and their averaging, which only cost time.
     Raises ValueError where there is no such checkout.
     """
     sys.path.insert(0, folder)
@@ -117,24 +117,33 @@ def authors(folder: str, device: torch.device, batch_size: int = 16) -> Contesta
     x, vocals = seeded_noise((2, 1, *shape), 0, device)
     noisy, given, target = seeded_noise((3, batch_size, *shape), 1, device)
     timesteps = torch.arange(batch_size, device=device) * 50
+    autocast = half_precision(device)
 
     def forward() -> None:
-        with torch.no_grad():
+        with torch.no_grad(), autocast:
             model(x, vocals, timesteps[:1])
 
     def training_step() -> None:
-        (model(noisy, given, timesteps) - target).square().mean().backward()
+        with autocast:
+            loss = (model(noisy, given, timesteps) - target).square().mean()
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
     def sampling(steps: int) -> None:
-        p_sample_v(model, Diffusion(timesteps=steps).to(device), x, vocals, guidance_scale=3.0)
+        with autocast:
+            p_sample_v(model, Diffusion(timesteps=steps).to(device), x, vocals, guidance_scale=3.0)
 
-    return Contestant("authors", model, forward, training_step, sampling, (800,))
+    return Benchmarked("authors", model, forward, training_step, sampling, (800,))
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """What all contestants multiply in: bfloat16 on a GPU, float32 elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def measure(
-    contestants: list[Contestant], device: torch.device, repetitions: int, timed_steps: int
+    contestants: list[Benchmarked], device: torch.device, repetitions: int, timed_steps: int
 ) -> list[Measured]:
     """Measure all contestants in turn. Of more than `timed_steps` sampling steps, that many are run and scaled."""
     forwards = _alternate([one.forward for one in contestants], 5 * repetitions, device)
@@ -167,7 +176,7 @@ def operations_of(action: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def training_memory(contestant: Contestant, device: torch.device) -> int:
+def training_memory(contestant: Benchmarked, device: torch.device) -> int:
     """Peak bytes of two training steps: on a GPU of its memory; on a CPU of this process, which must be a new one."""
     for _ in range(2):
         contestant.training_step()

@@ -24,9 +24,14 @@ from torch import Tensor
 
 from samuel import __version__
 from samuel.model import ModelConfig, SamuelUNet
+from samuel.popdb.schema import AS_RECORDED
 from samuel.storage import Location, as_path, delete, exists, list_files, read_bytes, write_atomic
-from samuel.training.config import TrainingConfig
+from samuel.storage.overwriting import same_place
+from samuel.training.config import Student, TrainingConfig
 from samuel.training.statistics import Statistics
+
+FORMER_NAMES = {"dropped": "cond_dropout", "emphasis": "latent_weighting"}
+"""Of the fields of `TrainingConfig` in checkpoints that were written before."""
 
 
 class CheckpointError(ValueError):
@@ -46,6 +51,10 @@ class RunConfig:
     """Fingerprint of the pairs."""
     start: str = ""
     """Fingerprint of the weights that the run began with; "" for random ones."""
+    vocals: str = AS_RECORDED
+    """The form that vocals are brought to before they are encoded."""
+    student: Student | None = None
+    """Of a distilled network: how it is to be sampled."""
 
     def to_json(self) -> str:
         return json.dumps({"samuel": __version__, **dataclasses.asdict(self)}, indent=2) + "\n"
@@ -60,8 +69,14 @@ class RunConfig:
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in fields.pop("model").items()
             }
+            student = fields.pop("student", None)
             return cls(
-                model=ModelConfig(**model), training=TrainingConfig(**fields.pop("training")), **fields
+                model=ModelConfig(**model),
+                training=TrainingConfig(
+                    **{FORMER_NAMES.get(key, key): value for key, value in fields.pop("training").items()}
+                ),
+                student=student and Student(**student),
+                **fields,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -72,9 +87,9 @@ class RunConfig:
         """Raise CheckpointError, naming each difference, where a run asks for something else than `where` has."""
         mine, theirs = _flat(dataclasses.asdict(self)), _flat(dataclasses.asdict(other))
         changed = [
-            f"{key}: {mine[key]!r} there, {theirs[key]!r} asked for"
-            for key in mine
-            if mine[key] != theirs[key]
+            f"{key}: {mine.get(key)!r} there, {theirs[key]!r} asked for"
+            for key in theirs
+            if mine.get(key) != theirs[key]
         ]
         if changed:
             raise CheckpointError(
@@ -153,6 +168,11 @@ def export(run: Location, folder: Location) -> str:
     Returns the checkpoint that was copied. Raises CheckpointError as `load_for_generation` does.
     """
     path = best_of(run)
+    for what in (run, path):
+        if same_place(folder, what):
+            raise CheckpointError(
+                f"{folder} is what is exported, and would be written over; choose another folder"
+            )
     half = {name: one.half() for name, one in _tensors(path, "ema.safetensors").items()}
     for file, data in (
         ("ema.safetensors", to_safetensors(half)),
@@ -201,6 +221,17 @@ def best_of(folder: Location) -> str:
             f"checkpoints"
         ) from None
     return str(path / "checkpoints" / name)
+
+
+def fingerprint(folder: Location) -> str:
+    """A name for all that generation takes from a checkpoint: another one for other weights, wherever they lie.
+
+    Raises CheckpointError.
+    """
+    digest = hashlib.sha256()
+    for file in ("config.json", "statistics.safetensors", "ema.safetensors"):
+        digest.update(_read(best_of(folder), file))
+    return digest.hexdigest()[:12]
 
 
 def prune(run: Location, keep: int = 2) -> None:

@@ -8,19 +8,40 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float16
 from torch import Tensor
 
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
-from samuel.popdb import Identity, Pairs, iterate_pairs
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.frames import sheet_frames
+from samuel.model.conditions import (
+    ARRANGEMENT,
+    ARRANGEMENT_KNOWN,
+    CONDITION_CHANNELS,
+    FEATURES,
+    FEATURES_KNOWN,
+    GUIDE_CHANNELS,
+    SHEET,
+    VOCALS_KNOWN,
+)
+from samuel.popdb import EmptySplit, Identity, Pairs, check_popdb, iterate_pairs
 from samuel.training.statistics import Moments, Statistics
 
 Latents = Float16[Tensor, f"pair {LATENT_CHANNELS} {CHUNK_FRAMES}"]
 
-PAIR_BYTES = 2 * LATENT_CHANNELS * CHUNK_FRAMES * 2
+Guides = Float16[Tensor, f"pair {GUIDE_CHANNELS} {CHUNK_FRAMES}"]
+"""The channels of `samuel.model.conditions` after those of the vocals."""
+
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Of cgroups, the second and the first version."""
 
 
 class DataError(ValueError):
@@ -34,12 +55,25 @@ class PairSet:
     song_ids: list[str]
     vocals: Latents
     accompaniment: Latents
+    guides: Guides | None = None
+    """What else is known, where a network is told of it; the arrangement's latents are not normalized."""
 
     def __len__(self) -> int:
         return len(self.song_ids)
 
+    @property
+    def bytes(self) -> int:
+        guides = 0 if self.guides is None else self.guides.nbytes
+        return self.vocals.nbytes + self.accompaniment.nbytes + guides
+
     def to(self, device: torch.device) -> "PairSet":
-        return PairSet(self.song_ids, self.vocals.to(device), self.accompaniment.to(device))
+        guides = None if self.guides is None else self.guides.to(device)
+        return PairSet(self.song_ids, self.vocals.to(device), self.accompaniment.to(device), guides)
+
+    def chosen(self, index: Tensor) -> "PairSet":
+        guides = None if self.guides is None else self.guides[index]
+        ids = [self.song_ids[number] for number in index.tolist()]
+        return PairSet(ids, self.vocals[index], self.accompaniment[index], guides)
 
 
 @dataclass(frozen=True)
@@ -54,43 +88,43 @@ class TrainingData:
     """Training pairs in each shard, in the order of reading."""
     training: PairSet | None
     """The training pairs, or None where they are more than the memory given: then they are streamed."""
-    validation: PairSet
+    validation: PairSet | None
+    """None where no song fell to that split."""
     root: str
+    guided: bool = False
 
     @property
     def training_pairs(self) -> int:
         return sum(self.shard_sizes)
 
 
-def load_training_data(root: str, memory_bytes: int | None = None) -> TrainingData:
+def load_training_data(root: str, memory_bytes: int | None = None, guided: bool = False) -> TrainingData:
     """Read and check the training and validation splits of the POPDB at `root`.
 
+    `guided`: with what is known beside the vocals.
     `memory_bytes`: training pairs that need more are streamed; a quarter of the machine's memory if None.
-    Raises PopdbError (no POPDB, a split without songs, mixed codecs) and DataError (NaN, another shape,
-    a song in both splits).
+    Raises PopdbError (what `check_popdb` finds, in seconds) and DataError (NaN or infinity).
     """
+    check_popdb(root)
     budget = memory_quarter() if memory_bytes is None else memory_bytes
     digest = hashlib.sha256()
     moments = {"vocals": Moments(), "accompaniment": Moments()}
     kept: list[PairSet] | None = []
     sizes: list[int] = []
-    songs: set[str] = set()
     for pairs in iterate_pairs(root, "train"):
-        shard = checked(pairs, "train")
+        shard = checked(pairs, "train", guided)
         moments["vocals"].add(shard.vocals)
         moments["accompaniment"].add(shard.accompaniment)
         _hash(digest, pairs)
-        songs.update(shard.song_ids)
         sizes.append(len(shard))
         if kept is not None:
-            kept = None if sum(sizes) * PAIR_BYTES > budget else [*kept, shard]
+            kept = [*kept, shard] if sum(one.bytes for one in (*kept, shard)) <= budget else None
     validation = []
-    for pairs in iterate_pairs(root, "validation"):
-        validation.append(checked(pairs, "validation"))
-        _hash(digest, pairs)
-    held_out = joined(validation)
-    if both := songs & set(held_out.song_ids):
-        raise DataError(f"song {sorted(both)[0]} is in the training and in the validation split of {root}")
+    with suppress(EmptySplit):
+        for pairs in iterate_pairs(root, "validation"):
+            validation.append(checked(pairs, "validation", guided))
+            _hash(digest, pairs)
+    held_out = joined(validation) if validation else None
     digest.update(pairs.identity.codec.encode())
     return TrainingData(
         identity=pairs.identity,
@@ -100,10 +134,11 @@ def load_training_data(root: str, memory_bytes: int | None = None) -> TrainingDa
         training=None if kept is None else joined(kept),
         validation=held_out,
         root=root,
+        guided=guided,
     )
 
 
-def checked(pairs: Pairs, split: str) -> PairSet:
+def checked(pairs: Pairs, split: str, guided: bool = False) -> PairSet:
     """`pairs` as tensors. Raises DataError for another shape, and for NaN or infinity, naming the pair."""
     stems = {"vocals": torch.tensor(pairs.vocals), "accompaniment": torch.tensor(pairs.accompaniment)}
     for name, latents in stems.items():
@@ -118,7 +153,23 @@ def checked(pairs: Pairs, split: str) -> PairSet:
                 f"{name} of song {pairs.song_ids[bad[0]]}, chunk {int(pairs.chunks[bad[0]])} (split {split}) has NaN "
                 f"or infinity, as have {len(bad) - 1} more pairs of its shard; build that song again"
             )
-    return PairSet(pairs.song_ids, stems["vocals"], stems["accompaniment"])
+    guides = guides_of(pairs) if guided else None
+    if guides is not None and not guides.isfinite().all():
+        raise DataError(f"the guides of split {split} have NaN or infinity; build that POPDB again")
+    return PairSet(pairs.song_ids, stems["vocals"], stems["accompaniment"], guides)
+
+
+def guides_of(pairs: Pairs) -> Guides:
+    """What is known of each pair beside its vocals, as channels."""
+    guides = torch.zeros(len(pairs), CONDITION_CHANNELS, CHUNK_FRAMES, dtype=torch.float16)
+    guides[:, ARRANGEMENT] = torch.tensor(pairs.arrangement)
+    guides[:, ARRANGEMENT_KNOWN] = torch.tensor(pairs.arrangement_known, dtype=torch.float16)[:, None]
+    for number, text in enumerate(pairs.lead_sheets):
+        if text:
+            guides[number, SHEET] = torch.tensor(sheet_frames(LeadSheet.from_json(text), CHUNK_FRAMES)).half()
+    guides[:, FEATURES] = torch.tensor(pairs.features)
+    guides[:, FEATURES_KNOWN] = torch.tensor(pairs.features_known, dtype=torch.float16)[:, None]
+    return guides[:, VOCALS_KNOWN + 1 :].clone()
 
 
 def joined(sets: list[PairSet]) -> PairSet:
@@ -126,16 +177,21 @@ def joined(sets: list[PairSet]) -> PairSet:
         [song_id for one in sets for song_id in one.song_ids],
         torch.cat([one.vocals for one in sets]),
         torch.cat([one.accompaniment for one in sets]),
+        None if sets[0].guides is None else torch.cat([one.guides for one in sets if one.guides is not None]),
     )
 
 
 def memory_quarter() -> int:
-    """A quarter of this machine's memory, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    """A quarter of what this machine, or the container that this process runs in, has of memory, in bytes."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # not there; "max"
+            memory = min(memory, int(file.read_text()))
+    return memory // 4
 
 
 class Batches:
-    """Endless shuffled batches of the training pairs, as (vocals, accompaniment) on `device`.
+    """Endless shuffled batches of the training pairs on `device`.
 
     A window is what is in memory at a time: all pairs, or where they are streamed some shards. Each
     epoch goes through the windows in order and through a window's pairs in a new order; the pairs that
@@ -169,7 +225,7 @@ class Batches:
         shuffled = torch.cat([torch.randperm(size, generator=order) for _ in range(rounds)])
         return shuffled[: steps * self.batch_size].view(steps, self.batch_size)
 
-    def from_step(self, step: int, rank: int = 0, workers: int = 1) -> Iterator[tuple[Latents, Latents]]:
+    def from_step(self, step: int, rank: int = 0, workers: int = 1) -> Iterator[PairSet]:
         """Batches from `step` on: the `rank`-th of `workers` equal parts of each."""
         share = slice(rank * self.batch_size // workers, (rank + 1) * self.batch_size // workers)
         epoch, skipped = divmod(step, self.steps_per_epoch)
@@ -177,8 +233,7 @@ class Batches:
             for window, pairs in self._windows_of_epoch():
                 steps = self._steps(self.windows[window])
                 for index in self.indices(epoch, window)[min(skipped, steps) :]:
-                    chosen = index[share].to(pairs.vocals.device)
-                    yield self._place(pairs.vocals[chosen]), self._place(pairs.accompaniment[chosen])
+                    yield self._place(pairs.chosen(index[share].to(pairs.vocals.device)))
                 skipped = max(0, skipped - steps)
             epoch += 1
 
@@ -186,7 +241,9 @@ class Batches:
         if self.resident is not None:
             yield 0, self.resident
             return
-        shards = (checked(pairs, "train") for pairs in iterate_pairs(self.data.root, "train"))
+        shards = (
+            checked(pairs, "train", self.data.guided) for pairs in iterate_pairs(self.data.root, "train")
+        )
 
         def read(size: int) -> PairSet:
             parts: list[PairSet] = []
@@ -202,10 +259,8 @@ class Batches:
                     ahead = reader.submit(read, self.windows[window + 1])
                 yield window, pairs
 
-    def _place(self, latents: Latents) -> Latents:
-        if self.device.type == "cuda" and latents.device.type == "cpu":
-            return latents.pin_memory().to(self.device, non_blocking=True)
-        return latents
+    def _place(self, pairs: PairSet) -> PairSet:
+        return pairs if pairs.vocals.device.type == self.device.type else pairs.to(self.device)
 
     def _steps(self, pairs: int) -> int:
         return max(1, pairs // self.batch_size)
@@ -226,10 +281,16 @@ def _fits(data: TrainingData, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return data.training_pairs * PAIR_BYTES < free / 2
+    return data.training is not None and data.training.bytes < free / 2
 
 
 def _hash(digest: "hashlib._Hash", pairs: Pairs) -> None:
     digest.update("".join(pairs.song_ids).encode() + pairs.chunks.tobytes())
     digest.update(pairs.vocals.tobytes())
     digest.update(pairs.accompaniment.tobytes())
+    digest.update("".join(sheet or "" for sheet in pairs.lead_sheets).encode())
+    for guide, known in (
+        (pairs.features, pairs.features_known),
+        (pairs.arrangement, pairs.arrangement_known),
+    ):
+        digest.update(guide[known].tobytes())

@@ -13,15 +13,15 @@ import torch
 from tabulate import tabulate
 
 from samuel.codec import codec_at_hand
-from samuel.precision import autocast
-from samuel.presets import Preset
+from samuel.model.precision import autocast
 from samuel.storage import Location, as_path
+from samuel.training.callbacks import TrainingCallback
 from samuel.training.checkpoint import RunConfig
 from samuel.training.data import TrainingData
 from samuel.training.loop import Trainer
-from samuel.training.objective import Answers, ask
+from samuel.training.objective import ValidationMetrics, evaluate
+from samuel.training.presets import Preset
 from samuel.training.results import level_rows
-from samuel.training.watch import Watch
 
 FEW = 8
 """Pairs that a network must be able to learn by heart."""
@@ -37,11 +37,11 @@ ARMS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Learned:
-    """A short run's end: answers with the right vocals, another song's, and none."""
+    """A short run's end: metrics with the right vocals, another song's, and none."""
 
     name: str
     steps: int
-    answers: dict[str, Answers]
+    metrics: dict[str, ValidationMetrics]
 
 
 def run_all(
@@ -52,12 +52,12 @@ def run_all(
     steps: int,
     steps_by_heart: int,
     device: torch.device,
-    watch: Watch,
+    watch: TrainingCallback,
 ) -> Iterator[Learned]:
     """A few pairs by heart, then each of `ARMS` in `steps` steps with the same noise and batches."""
     few = few_pairs(data)
-    by_heart = {"vocal_noise": 0.0, "ema_decay": 0.99}  # an average over the last steps, as the run is short
-    yield _run(preset, name, f"{FEW} pairs by heart", by_heart, few, out, steps_by_heart, device, watch)
+    overfit = {"vocal_noise": 0.0, "ema_decay": 0.99}  # an average over the last steps, as the run is short
+    yield _run(preset, name, f"{FEW} pairs by heart", overfit, few, out, steps_by_heart, device, watch)
     for arm, changes in ARMS.items():
         yield _run(preset, name, arm, changes, data, out, steps, device, watch)
 
@@ -87,23 +87,30 @@ def _run(
     out: Location,
     steps: int,
     device: torch.device,
-    watch: Watch,
+    watch: TrainingCallback,
 ) -> Learned:
     changes = dict(changes)
     model = dataclasses.replace(preset.model, mixing=changes.pop("mixing", preset.model.mixing))
     pairs = max(1, data.training_pairs // preset.training.batch_size)
     training = preset.training.with_values(**changes, epochs=-(-steps // pairs))
-    config = RunConfig(preset_name, model, training, data.identity.codec, data.fingerprint)
+    config = RunConfig(
+        preset_name, model, training, data.identity.codec, data.fingerprint, vocals=data.identity.vocals
+    )
     codec = codec_at_hand(data.identity.codec)
-    importance = codec.importance if codec else None
+    perceptual_weight = codec.importance if codec else None
     folder = as_path(out) / name.replace(":", "").replace(",", "").replace(" ", "-")
-    trainer = Trainer(config, data, str(folder), device, watch=watch, importance=importance)
+    trainer = Trainer(config, data, str(folder), device, watch=watch, perceptual_weight=perceptual_weight)
+    if trainer.validation_set is None:
+        raise ValueError(
+            f"the POPDB at {data.root} has no songs in split 'validation' to evaluate on; add songs"
+        )
     progress = trainer.train(steps)
     with autocast(device):
-        answers = {
-            vocals: ask(trainer.average, trainer.probe, vocals) for vocals in ("right", "other", "dropped")
+        metrics = {
+            vocals: evaluate(trainer.ema, trainer.validation_set, vocals)
+            for vocals in ("matched", "mismatched", "unconditional")
         }
-    return Learned(name, progress.step, answers)
+    return Learned(name, progress.step, metrics)
 
 
 def table(learned: list[Learned]) -> str:
@@ -112,14 +119,17 @@ def table(learned: list[Learned]) -> str:
         [
             one.name,
             one.steps,
-            *(float(one.answers[vocals].x0_error.mean()) for vocals in ("right", "other", "dropped")),
+            *(
+                float(one.metrics[vocals].x0_error.mean())
+                for vocals in ("matched", "mismatched", "unconditional")
+            ),
         ]
         for one in learned
     ]
     header = ["run", "steps", "right vocals", "another song's", "none"]
     text = tabulate(rows, header, tablefmt="pipe", floatfmt=("", ".0f", ".4f", ".4f", ".4f")) + "\n"
     for one in learned[:2]:
-        levels = [row[:4] for row in level_rows(one.answers)]
+        levels = [row[:4] for row in level_rows(one.metrics)]
         text += f"\n{one.name}, by noise level:\n\n"
         text += tabulate(levels, ["timestep from", *header[2:]], tablefmt="pipe", floatfmt=".4f") + "\n"
     return text

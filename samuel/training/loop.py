@@ -4,10 +4,12 @@ It begins where the run's newest checkpoint ends, and writes one with each valid
 learns is a function of the run's configuration, its data and the step's number.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,28 +18,41 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from samuel.model import SamuelUNet
-from samuel.precision import autocast
+from samuel.model.precision import autocast
 from samuel.storage import Location, absolute
 from samuel.training import checkpoint
+from samuel.training.callbacks import STEPS_BETWEEN_LOGS, NullCallback, TensorBoardLogger, TrainingCallback
 from samuel.training.checkpoint import Checkpoint, RunConfig, Trained
-from samuel.training.data import Batches, TrainingData
-from samuel.training.objective import Probe, ask, crop, draw, make_probe, part, training_loss
-from samuel.training.optimization import learning_rate, make_average, make_optimizer, update_average
+from samuel.training.data import Batches, PairSet, TrainingData
+from samuel.training.distillation import Distillation
+from samuel.training.objective import (
+    StepNoise,
+    ValidationMetrics,
+    ValidationSet,
+    crop,
+    draw_step_noise,
+    evaluate,
+    make_validation_set,
+    shard,
+    training_loss,
+)
+from samuel.training.optimization import learning_rate, make_ema, make_optimizer, update_ema
 from samuel.training.plots import Losses
 from samuel.training.results import write_results
-from samuel.training.watch import STEPS_BETWEEN_LOGS, Journal, Silence, Watch
 from samuel.training.workers import Workers
+
+log = logging.getLogger(__name__)
 
 VALIDATIONS_BETWEEN_RESULTS = 5
 """Validations between two sets of plots and samples; there is one at the end, too."""
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ValueError):
     """Training cannot go on: says why, and what to change."""
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """What a run keeps beside its weights; JSON in its checkpoints."""
 
     step: int = 0
@@ -69,52 +84,67 @@ class Trainer:
         run: Location,
         device: torch.device,
         workers: Workers | None = None,
-        watch: Watch | None = None,
+        watch: TrainingCallback | None = None,
         decode: Callable[[Float[Tensor, "1 channel frame"]], Float[Tensor, "1 2 sample"]] | None = None,
         start: Trained | None = None,
-        importance: Float[Tensor, " channel"] | None = None,
+        perceptual_weight: Float[Tensor, " channel"] | None = None,
+        accumulate: int = 1,
+        distillation: Distillation | None = None,
     ) -> None:
         """`decode`: latents of the codec to audio, for samples to listen to; without it they are only drawn.
 
-        `start`: the weights to begin a new run with, those of `config.start`. `importance`: how much each latent
+        `start`: the weights to begin a new run with, those of `config.start`. `perceptual_weight`: how much each latent
         of the codec changes the sound; None where that is not known, then all count alike.
+        `accumulate`: in how many parts a worker takes its batch, one after the other, to save memory: what is learned
+        stays the same. A worker alone takes more by itself where memory runs out. `distillation`: learn
+        from a teacher, that of `config.student`, whose statistics these are.
         """
         self.config, self.training = config, config.training
         self.run, self.device = absolute(run), device
-        self.workers, self.watch, self.decode = workers or Workers(), watch or Silence(), decode
+        self.workers, self.watch, self.decode = workers or Workers(), watch or NullCallback(), decode
         self.workers.require_shareable(self.training.batch_size)
+        self.accumulate = accumulate
         self.batches = Batches(data, self.training.batch_size, self.training.seed, device)
         self.total = self.training.epochs * self.batches.steps_per_epoch
         statistics = data.statistics
-        if importance is not None:
-            statistics = statistics.emphasized(importance, self.training.emphasis)
+        if perceptual_weight is not None:
+            statistics = statistics.weighted(perceptual_weight, self.training.latent_weighting)
+        if distillation:  # a student lives in its teacher's latents
+            assert start
+            statistics = start.statistics
         self.statistics = statistics.to(device)
-        self.probe = self._make_probe(data)
+        self.objective = distillation.loss if distillation else training_loss
+        self.evaluate = distillation.evaluate if distillation else evaluate
+        self.validation_set = self._make_validation_set(data)
 
         torch.manual_seed(self.training.seed)
         self.model = SamuelUNet(config.model).to(device)
+        if config.model.preconditioned:
+            self.model.deviation.copy_(data.statistics.accompaniment[1] / statistics.accompaniment[1])
         if start:
             checkpoint.load_strictly(self.model, start.model.state_dict(), "the run to start from")
-        self.average = make_average(self.model)
+        self.ema = make_ema(self.model)
         self.optimizer = make_optimizer(self.model, self.training)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
+        self.validated: tuple[int, ValidationMetrics] | None = None
+        """The last validation: its step and its metrics."""
         if newest := checkpoint.latest(self.run):
             self._resume(checkpoint.load(newest), newest)
         self.parallel = self.workers.wrap(self.model, device)
 
-    def train(self, stop_at: int | None = None) -> Progress:
+    def train(self, stop_at: int | None = None) -> TrainingProgress:
         """Train until the last step, `stop_at`, or early stopping. Raises TrainingError."""
         end = self.total if stop_at is None else min(stop_at, self.total)
         if self.progress.step >= end or self.progress.stopped_early:
             return self.progress
         batches = self.batches.from_step(self.progress.step, self.workers.rank, self.workers.count)
-        journal = Journal(self.run) if self.workers.leads else None
+        journal = TensorBoardLogger(self.run) if self.workers.leads else None
         with ThreadPoolExecutor(1) as self.writer:
             self.writing: Future[None] | None = None
             began, first = time.monotonic(), self.progress.step
             losses: list[Tensor] = []
             while self.progress.step < end and not self.progress.stopped_early:
-                loss, norm = self._step(*next(batches))
+                loss, norm = self._step(next(batches))
                 losses.append(loss)
                 self.progress.step += 1
                 step = self.progress.step
@@ -122,49 +152,94 @@ class Trainer:
                     rate = (step - first) / (time.monotonic() - began)
                     self._log(losses, norm, rate, journal)
                     losses = []
-                if step % self.training.validate_every == 0 or step == end:
+                if step % self.training.validate_every == 0 or step == self.total:
                     self._validate(journal)
+                elif (
+                    step == end and journal
+                ):  # asked to stop here: nothing that a run that went on would not have seen
+                    self._keep(journal, better=self.progress.best_step == 0)
             self._wait_for_writer()
         if journal:
             journal.close()
             self._write_results()
         return self.progress
 
-    def _step(self, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, pairs: PairSet) -> tuple[Tensor, Tensor]:
         """One update. Returns the loss of this worker's part and the norm of the gradients."""
         config, step = self.training, self.progress.step
-        shape = (config.batch_size, vocals.shape[1], config.crop_frames)
-        draws = part(
-            draw(shape, config.seed, step, config.dropped, self.device), self.workers.rank, self.workers.count
+        shape = (config.batch_size, pairs.accompaniment.shape[1], config.crop_frames)
+        draws = shard(
+            draw_step_noise(shape, config.seed, step, config.cond_dropout, self.device),
+            self.workers.rank,
+            self.workers.count,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.total, config)
-        try:
-            with autocast(self.device):
-                loss = training_loss(
-                    self.parallel,
-                    self.statistics.normalize(crop(vocals, draws.places, config.crop_frames), "vocals"),
-                    self.statistics.normalize(
-                        crop(accompaniment, draws.places, config.crop_frames), "accompaniment"
-                    ),
-                    draws,
-                    config.vocal_noise,
-                )
-            loss.backward()
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"out of memory at {len(vocals)} pairs a worker; lower --batch-size (now {config.batch_size}), "
-                f"or share it between more --workers"
-            ) from error
+
+        def cropped(latents: Tensor) -> Tensor:
+            return crop(latents, draws.crop_offsets, config.crop_frames)
+
+        conditions = self.statistics.conditions(
+            cropped(pairs.vocals), None if pairs.guides is None else cropped(pairs.guides)
+        )
+        accompaniment = self.statistics.normalize(cropped(pairs.accompaniment), "accompaniment")
+        while (loss := self._accumulate_gradients(conditions, accompaniment, draws)) is None:
+            self.accumulate *= 2
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            log.warning("memory ran out: each batch is taken in %d parts from now on", self.accumulate)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        update_average(self.average, self.model, step, config.ema_decay)
-        return loss.detach(), norm
+        update_ema(self.ema, self.model, step, config.ema_decay)
+        return loss, norm
 
-    def _log(self, losses: list[Tensor], norm: Tensor, rate: float, journal: Journal | None) -> None:
+    def _accumulate_gradients(
+        self, conditions: Tensor, accompaniment: Tensor, draws: StepNoise
+    ) -> Float[Tensor, ""] | None:
+        """The mean loss of the batch, its gradients added up over `accumulate` parts.
+
+        None where memory ran out and smaller parts may help. Raises TrainingError where they cannot, and where other
+        workers take part: they are in step with this one.
+        """
+        size = len(accompaniment)
+        starts = range(0, size, -(-size // self.accumulate))
+        total = torch.zeros((), device=self.device)
+        try:
+            for start in starts:
+                own = slice(start, start + starts.step)
+                last = start == starts[-1]
+                with (
+                    autocast(self.device),
+                    nullcontext() if last else self.workers.unsynchronized(self.parallel),
+                ):
+                    loss = self.objective(
+                        self.parallel,
+                        conditions[own],
+                        accompaniment[own],
+                        draws.at(own),
+                        self.training.vocal_noise,
+                    )
+                    loss = loss * (len(accompaniment[own]) / size)
+                    loss.backward()
+                total += loss.detach()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if starts.step > 1 and self.workers.count == 1:
+                return None
+            parts = (
+                f"--accumulate {2 * self.accumulate}, or a smaller --batch-size"
+                if starts.step > 1
+                else "a smaller --crop-frames"
+            )
+            raise TrainingError(f"out of memory at {starts.step} pairs at a time; ask for {parts}") from error
+        return total
+
+    def _log(
+        self, losses: list[Tensor], norm: Tensor, rate: float, journal: TensorBoardLogger | None
+    ) -> None:
         kept = self.progress
         kept.loss_sum += self.workers.mean(torch.stack(losses).sum()).item()
         kept.loss_steps += len(losses)
@@ -187,12 +262,20 @@ class Trainer:
             journal.write("training", kept.step, values)
             self.watch.trained(kept.step, self.total, values)
 
-    def _validate(self, journal: Journal | None) -> None:
-        """Ask the averaged network, decide about early stopping (all workers alike), write a checkpoint."""
+    def _validate(self, journal: TensorBoardLogger | None) -> None:
+        """Ask the averaged network, decide about early stopping (all workers alike), write a checkpoint.
+
+        Without songs to validate on there is no stopping early, and the newest checkpoint counts as the best.
+        """
         kept = self.progress
-        with autocast(self.device):
-            answers = ask(self.average, self.probe)
-        loss = float(self.workers.mean(answers.loss.mean().to(self.device)))
+        if self.validation_set is None:
+            kept.best_step = kept.step
+            if journal:
+                self._keep(journal, better=True)
+            return
+        metrics = self._evaluate("matched")
+        self.validated = kept.step, metrics
+        loss = float(self.workers.mean(metrics.loss.mean().to(self.device)))
         kept.validation.append([kept.step, loss])
         better = loss < kept.best_loss
         if better:
@@ -202,18 +285,44 @@ class Trainer:
             kept.stopped_early = kept.stale >= self.training.patience
         if not journal:
             return
-        levels = {f"x0_error_{band}": error for band, error in enumerate(answers.by_level("x0_error"))}
+        levels = {f"x0_error_{band}": error for band, error in enumerate(metrics.by_level("x0_error"))}
         journal.write("validation", kept.step, {"loss": loss, **levels})
         self.watch.validated(kept.step, {"loss": loss, "best_loss": kept.best_loss, **levels})
         if len(kept.validation) % VALIDATIONS_BETWEEN_RESULTS == 0:
             self._write_results()
+        self._keep(journal, better)
+
+    def _keep(self, journal: TensorBoardLogger, better: bool) -> None:
+        """Write a checkpoint, beside the training."""
         journal.store()
         moment = self._snapshot()
         self._wait_for_writer()
         self.writing = self.writer.submit(self._write, moment, better)
 
+    def _evaluate(self, vocals: str) -> ValidationMetrics:
+        assert self.validation_set
+        with autocast(self.device):
+            return self.evaluate(self.ema, self.validation_set, vocals)
+
     def _write_results(self) -> None:
-        write_results(self.run, self.average, self.probe, self.statistics, self.progress.history, self.decode)
+        """Of this step; where it was validated, of the very metrics by which it was."""
+        metrics = {}
+        if self.validation_set:
+            step, right = self.validated or (None, None)
+            if step != self.progress.step or right is None:
+                right = self._evaluate("matched")
+            metrics = {"matched": right} | {
+                vocals: self._evaluate(vocals) for vocals in ("mismatched", "unconditional")
+            }
+        write_results(
+            self.run,
+            self.ema,
+            self.validation_set,
+            metrics,
+            self.statistics,
+            self.progress.history,
+            self.decode,
+        )
 
     def _write(self, moment: Checkpoint, better: bool) -> None:
         checkpoint.save(self.run, moment, best=better)
@@ -228,7 +337,7 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             model=_copied(self.model.state_dict()),
-            ema=_copied(self.average.state_dict()),
+            ema=_copied(self.ema.state_dict()),
             statistics=self.statistics.to("cpu"),
             optimizer=_copied(self.optimizer.state_dict()),
             progress=_copied(asdict(self.progress)),
@@ -241,17 +350,20 @@ class Trainer:
                 f"{where} was begun with its codec at hand, which tells how much each latent counts; name it with --codec"
             )
         checkpoint.load_strictly(self.model, found.model, where)
-        checkpoint.load_strictly(self.average, found.ema, where)
+        checkpoint.load_strictly(self.ema, found.ema, where)
         self.optimizer.load_state_dict(found.optimizer)
-        self.progress = Progress(**found.progress)
+        self.progress = TrainingProgress(**found.progress)
 
-    def _make_probe(self, data: TrainingData) -> Probe:
+    def _make_validation_set(self, data: TrainingData) -> ValidationSet | None:
         pairs, items = data.validation, self.training.validation_items
+        if pairs is None:
+            return None
         chosen = sorted({index * len(pairs) // items for index in range(items)})
-        return make_probe(
-            self.statistics.normalize(pairs.vocals[chosen].to(self.device), "vocals"),
-            self.statistics.normalize(pairs.accompaniment[chosen].to(self.device), "accompaniment"),
-            [pairs.song_ids[index] for index in chosen],
+        held_out = pairs.chosen(torch.tensor(chosen)).to(self.device)
+        return make_validation_set(
+            self.statistics.conditions(held_out.vocals, held_out.guides),
+            self.statistics.normalize(held_out.accompaniment, "accompaniment"),
+            held_out.song_ids,
             items,
         )
 

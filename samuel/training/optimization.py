@@ -35,13 +35,13 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def make_average(model: Model) -> Model:
+def make_ema(model: Model) -> Model:
     """A copy for the moving average, never trained."""
     return copy.deepcopy(model).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+def update_ema(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     """Exponential moving average; in the first steps it forgets faster, so that short runs have one too."""
     warm = min(decay, (1 + step) / (10 + step))
     get_ema_multi_avg_fn(warm)(list(average.parameters()), list(model.parameters()), torch.tensor(step))

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from samuel.training.objective import PROBE_LEVELS, Answers
+from samuel.training.objective import NOISE_LEVELS, ValidationMetrics
 
 Losses = list[list[float | int]]
 """Rows of (step, loss)."""
@@ -24,18 +24,18 @@ def curves(history: dict[str, Losses]) -> bytes:
     return _png(figure)
 
 
-def noise_levels(answers: dict[str, Answers]) -> bytes:
+def noise_levels(metrics: dict[str, ValidationMetrics]) -> bytes:
     """Left: the paper's Fig. 3, the deviation of the prediction over timesteps. Right: the error of x0.
 
-    `answers`: keyed by whose vocals were given: "right", "other", "dropped".
+    `metrics`: keyed by whose vocals were given: "matched", "mismatched", "unconditional".
     """
     figure = Figure(figsize=(11, 4), layout="constrained")
     deviation, error = figure.subplots(1, 2)
-    steps = [(band + 0.5) / PROBE_LEVELS * 800 for band in range(PROBE_LEVELS)]
-    deviation.plot(steps, answers["right"].by_level("v_deviation"), label="v", marker=".")
-    deviation.plot(steps, answers["right"].by_level("x0_deviation"), label="x0 found from it", marker=".")
+    steps = [(band + 0.5) / NOISE_LEVELS * 800 for band in range(NOISE_LEVELS)]
+    deviation.plot(steps, metrics["matched"].by_level("v_deviation"), label="v", marker=".")
+    deviation.plot(steps, metrics["matched"].by_level("x0_deviation"), label="x0 found from it", marker=".")
     deviation.set(xlabel="timestep (799: noise alone)", ylabel="standard deviation", title="prediction")
-    for vocals, one in answers.items():
+    for vocals, one in metrics.items():
         error.plot(steps, one.by_level("x0_error"), label=f"{vocals} vocals", marker=".")
     error.set(xlabel="timestep (799: noise alone)", ylabel="mean squared error", title="x0 of held-out songs")
     for axes in (deviation, error):

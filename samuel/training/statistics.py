@@ -2,7 +2,7 @@
 
 They come from the training split alone and belong to the checkpoint: who generates needs the same.
 
-Normalized vocals have deviation 1 in every channel. So has the accompaniment, unless it is emphasized: then
+Normalized vocals have deviation 1 in every channel. So has the accompaniment, unless it is weighted: then
 channels that change more of the sound are wider. Noise hides them last, so a sampler settles them first and the
 rest to match, and a squared error counts them more.
 """
@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from samuel.model.conditions import ARRANGEMENT, ARRANGEMENT_KNOWN
 
 Stem = Literal["vocals", "accompaniment"]
 Latents = Float[Tensor, "batch channel frame"]
@@ -35,11 +37,28 @@ class Statistics:
         mean, deviation = self._of(stem, latents)
         return latents.float() * deviation + mean
 
-    def emphasized(self, importance: Float[Tensor, " channel"], exponent: float) -> "Statistics":
-        """Accompaniment whose channels have a variance of `importance` ** `exponent`, 1 on average."""
-        variance = importance.to(self.accompaniment.device) ** exponent
+    def weighted(self, perceptual_weight: Float[Tensor, " channel"], exponent: float) -> "Statistics":
+        """Accompaniment whose channels have a variance of `perceptual_weight` ** `exponent`, 1 on average."""
+        variance = perceptual_weight.to(self.accompaniment.device) ** exponent
         mean, deviation = self.accompaniment
         return Statistics(self.vocals, torch.stack((mean, deviation / (variance / variance.mean()).sqrt())))
+
+    def conditions(
+        self, vocals: Latents, guides: Float[Tensor, "batch guide frame"] | None
+    ) -> Float[Tensor, "batch condition frame"]:
+        """Normalized `samuel.model.conditions` of latents as a codec gives them.
+
+        `guides`: their channels after those of the vocals, the arrangement not normalized; None for vocals alone.
+        """
+        vocals = self.normalize(vocals, "vocals")
+        if guides is None:
+            return vocals
+        conditions = torch.cat(
+            (vocals, vocals.new_ones(len(vocals), 1, vocals.shape[-1]), guides.float()), dim=1
+        )
+        known = conditions[:, ARRANGEMENT_KNOWN, None]
+        conditions[:, ARRANGEMENT] = known * self.normalize(conditions[:, ARRANGEMENT], "accompaniment")
+        return conditions
 
     def to(self, device: torch.device | str) -> "Statistics":
         return Statistics(self.vocals.to(device), self.accompaniment.to(device))

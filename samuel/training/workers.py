@@ -1,5 +1,6 @@
 """The processes that train together: each takes its part of every batch."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,10 @@ class Workers:
         return nn.parallel.DistributedDataParallel(
             model, device_ids=[device] if device.type == "cuda" else None, gradient_as_bucket_view=True
         )
+
+    def unsynchronized(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Within, gradients of `wrap`'s model are added up on this worker alone."""
+        return model.no_sync() if isinstance(model, nn.parallel.DistributedDataParallel) else nullcontext()
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
         """The mean of the workers' values, the same on all of them."""

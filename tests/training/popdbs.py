@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from samuel.catalogue.songs import Song, split_of
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
 from samuel.popdb import Identity, Store
 from samuel.popdb.schema import pairs_table
-from samuel.songs import Song, split_of
 from samuel.storage import write_atomic
 
 IDENTITY = Identity(codec="mini@0123456789ab", separator="spleeter:2stems@0123456789ab")

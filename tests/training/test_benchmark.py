@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from samuel.presets import PRESETS
 from samuel.training import benchmark
 from samuel.training.benchmark import Measured, authors, measure, operations_of, ours, share_of_peak, table
+from samuel.training.presets import PRESETS
 
 CPU = torch.device("cpu")
 

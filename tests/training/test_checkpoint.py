@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from samuel.model import SamuelUNet
-from samuel.presets import PRESETS
 from samuel.training import Statistics, load_for_generation
 from samuel.training import checkpoint as checkpoints
 from samuel.training.checkpoint import Checkpoint, CheckpointError, RunConfig
+from samuel.training.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 CONFIG = RunConfig("tiny", TINY.model, TINY.training, "mini@0123456789ab", "fingerprint")
@@ -85,6 +85,14 @@ def test_what_is_exported_generates_the_same_at_half_the_size(tmp_path: Path) ->
     assert found.model.output.weight.dtype == torch.float32
     torch.testing.assert_close(found.model.output.weight, saved.ema["output.weight"], rtol=1e-3, atol=1e-6)
     assert torch.equal(found.statistics.vocals, saved.statistics.vocals)
+
+
+def test_nothing_is_exported_over_what_is_exported(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "run", moment(7), best=True)
+    (tmp_path / "link").symlink_to(tmp_path / "run" / "checkpoints" / "step-00000007")
+    for folder in (tmp_path / "run", tmp_path / "run" / "checkpoints" / "step-00000007", tmp_path / "link"):
+        with pytest.raises(CheckpointError, match="choose another folder"):
+            checkpoints.export(tmp_path / "run", folder)
 
 
 def test_generation_gets_the_best_not_the_newest(tmp_path: Path) -> None:
@@ -196,3 +204,10 @@ def test_on_s3_as_on_a_disk(s3) -> None:  # type: ignore[no-untyped-def]
     newest = checkpoints.latest(run)
     assert newest is not None
     assert checkpoints.load(newest).progress["step"] == 4
+
+
+def test_configurations_of_before_are_read_by_their_former_names() -> None:
+    config = RunConfig("paper", PRESETS["paper"].model, PRESETS["paper"].training, "mini@0", "data")
+    before = config.to_json().replace("cond_dropout", "dropped").replace("latent_weighting", "emphasis")
+    assert before != config.to_json()
+    assert RunConfig.from_json(before, "here") == config

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from samuel.popdb import Identity, PopdbError, Store, read_pairs
-from samuel.training.data import Batches, DataError, group, load_training_data
+from samuel.training.data import Batches, DataError, PairSet, group, load_training_data, memory_quarter
 from tests.training.popdbs import make_popdb, song_ids, table, write_shard
 
 CPU = torch.device("cpu")
@@ -44,9 +44,10 @@ def test_no_song_is_in_two_splits(popdb: str) -> None:
     """The authors split by chunk: there, the same song is on both sides."""
     data = load_training_data(popdb)
     assert data.training is not None
+    assert data.validation is not None
     assert not set(data.training.song_ids) & set(data.validation.song_ids)
     write_shard(popdb, "train-9999.parquet", table(song_ids("validation", 1)[0], 7, 1))
-    with pytest.raises(DataError, match=r"in the training and in the validation"):
+    with pytest.raises(PopdbError, match=r"is in split train .* and in split validation"):
         load_training_data(popdb)
     (Path(popdb) / "data" / "train-9999.parquet").unlink()
 
@@ -68,12 +69,13 @@ def test_nan_names_the_song_and_the_chunk(tmp_path: Path, split: str, value: flo
         load_training_data(root)
 
 
-def test_an_empty_popdb_and_one_without_a_split_are_refused(tmp_path: Path) -> None:
+def test_an_empty_popdb_and_one_without_songs_to_train_on_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PopdbError, match="no POPDB"):
         load_training_data(str(tmp_path))
-    root = make_popdb(tmp_path / "one", train=1, validation=0)
-    with pytest.raises(PopdbError, match="no songs in split 'validation'"):
+    root = make_popdb(tmp_path / "one", train=0, validation=1)
+    with pytest.raises(PopdbError, match="no songs in split 'train'"):
         load_training_data(root)
+    assert load_training_data(make_popdb(tmp_path / "other", train=1, validation=0)).validation is None
 
 
 def test_a_shard_of_another_codec_is_refused(tmp_path: Path) -> None:
@@ -94,9 +96,28 @@ def test_the_fingerprint_is_of_the_pairs(popdb: str, tmp_path: Path) -> None:
     assert load_training_data(fewer).fingerprint != fingerprint
 
 
-def rows(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+def rows(batches: list[PairSet]) -> torch.Tensor:
     """One number a pair, by which to know it."""
-    return torch.cat([vocals.float().sum((1, 2)) for vocals, _ in batches])
+    return torch.cat([batch.vocals.float().sum((1, 2)) for batch in batches])
+
+
+def test_a_container_has_the_memory_of_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = memory_quarter()
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr("samuel.training.data.CONTAINER_LIMITS", (limit, tmp_path / "of another version"))
+    for written, expected in (("max\n", machine), (f"{400 * 2**20}\n", 100 * 2**20)):
+        limit.write_text(written)
+        assert memory_quarter() == expected
+
+
+def test_guides_count_as_memory(tmp_path: Path) -> None:
+    root = make_popdb(tmp_path)
+    alone = load_training_data(root).training
+    assert alone
+    assert alone.bytes == len(alone) * 2 * 2 * 64 * 1024
+    assert load_training_data(root, memory_bytes=alone.bytes).training
+    assert not load_training_data(root, memory_bytes=alone.bytes - 1).training
+    assert not load_training_data(root, memory_bytes=alone.bytes, guided=True).training
 
 
 @pytest.mark.parametrize("memory", [None, 0], ids=["in memory", "streamed"])
@@ -119,8 +140,8 @@ def test_vocals_and_accompaniment_stay_together(popdb: str, memory: int | None) 
     }
     keys = torch.tensor(list(partner))
     batches = Batches(load_training_data(popdb, memory), 2, seed=0, device=CPU, window_pairs=4)
-    for vocals, accompaniment in islice(batches.from_step(0), batches.steps_per_epoch):
-        for one, other in zip(vocals, accompaniment, strict=True):
+    for batch in islice(batches.from_step(0), batches.steps_per_epoch):
+        for one, other in zip(batch.vocals, batch.accompaniment, strict=True):
             nearest = float(keys[(keys - one.float().sum()).abs().argmin()])
             np.testing.assert_array_equal(other.numpy(), partner[nearest])
 
@@ -145,9 +166,9 @@ def test_workers_get_parts_of_the_same_batches(popdb: str) -> None:
 
 def test_fewer_pairs_than_a_batch_are_repeated_in_it(popdb: str) -> None:
     batches = Batches(load_training_data(popdb), 16, seed=0, device=CPU)
-    ((vocals, _),) = islice(batches.from_step(0), 1)
-    assert len(vocals) == 16
-    counts = rows([(vocals, vocals)]).unique(return_counts=True)[1]
+    (batch,) = islice(batches.from_step(0), 1)
+    assert len(batch) == 16
+    counts = rows([batch]).unique(return_counts=True)[1]
     assert len(counts) == 10
     assert counts.max() == 2
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from samuel.precision import autocast
-from samuel.presets import PRESETS
+from samuel.model.precision import autocast
 from samuel.storage import exists
 from samuel.training import TrainingConfig, load_for_generation
 from samuel.training import checkpoint as checkpoints
 from samuel.training.checkpoint import CheckpointError, RunConfig
 from samuel.training.data import TrainingData, load_training_data
-from samuel.training.loop import Progress, Trainer, TrainingError
-from samuel.training.objective import ask, make_probe
+from samuel.training.loop import Trainer, TrainingError, TrainingProgress
+from samuel.training.objective import ValidationMetrics, ValidationSet, evaluate, make_validation_set
+from samuel.training.presets import PRESETS
 from samuel.training.workers import Workers
 from tests.training.popdbs import make_popdb
 
@@ -39,7 +39,7 @@ def trainer(
 
 
 @pytest.fixture(scope="module")
-def whole(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Progress]:
+def whole(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingProgress]:
     """A run that never stopped."""
     run = tmp_path_factory.mktemp("runs") / "whole"
     return run, trainer(data, run).train()
@@ -64,30 +64,45 @@ def test_it_learns_two_pairs_and_needs_their_vocals(tmp_path: Path) -> None:
         data.statistics.normalize(data.training.vocals, "vocals"),
         data.statistics.normalize(data.training.accompaniment, "accompaniment"),
     )
-    probe = make_probe(*stems, data.training.song_ids, 20)
+    validation_set = make_validation_set(*stems, data.training.song_ids, 20)
     errors = {
-        vocals: ask(one.average, probe, vocals).x0_error.mean().item()
-        for vocals in ("right", "other", "dropped")
+        vocals: evaluate(one.ema, validation_set, vocals).x0_error.mean().item()
+        for vocals in ("matched", "mismatched", "unconditional")
     }
-    assert errors["right"] < 0.25
-    assert errors["other"] > 1.5 * errors["right"]
-    assert errors["dropped"] > 1.2 * errors["right"]
+    assert errors["matched"] < 0.25
+    assert errors["mismatched"] > 1.5 * errors["matched"]
+    assert errors["unconditional"] > 1.2 * errors["matched"]
+
+
+def test_without_songs_to_validate_on_it_trains_to_the_end_and_the_newest_is_the_best(tmp_path: Path) -> None:
+    data = load_training_data(make_popdb(tmp_path / "popdb", validation=0))
+    assert data.validation is None
+    run = tmp_path / "run"
+    impatient = dataclasses.replace(SHORT, patience=1)
+    stopped = trainer(data, run, impatient).train(stop_at=5)
+    assert (stopped.step, stopped.stopped_early) == (5, False)
+    progress = trainer(data, run, impatient).train()
+    assert (progress.step, progress.best_step, progress.stopped_early) == (12, 12, False)
+    assert checkpoints.best_of(run).endswith("step-00000012")
+    assert load_for_generation(run).model is not None
+    assert (run / "curves.png").exists()
+    assert not (run / "noise_levels.png").exists()
 
 
 def test_a_run_that_knew_its_codec_is_not_resumed_without_it(data: TrainingData, tmp_path: Path) -> None:
-    importance = torch.linspace(2, 0.5, 64)
-    one = trainer(data, tmp_path, importance=importance)
+    perceptual_weight = torch.linspace(2, 0.5, 64)
+    one = trainer(data, tmp_path, perceptual_weight=perceptual_weight)
     one.train(stop_at=2)
     deviations = one.statistics.accompaniment[1] / data.statistics.accompaniment[1]
     assert deviations[0] < deviations[-1]
-    trainer(data, tmp_path, importance=importance)
+    trainer(data, tmp_path, perceptual_weight=perceptual_weight)
     with pytest.raises(CheckpointError, match="--codec"):
         trainer(data, tmp_path)
 
 
-@pytest.mark.parametrize("stop", [5, 7])
+@pytest.mark.parametrize("stop", [5, 7])  # where it validates, and between
 def test_resuming_is_never_stopping(
-    data: TrainingData, whole: tuple[Path, Progress], tmp_path: Path, stop: int
+    data: TrainingData, whole: tuple[Path, TrainingProgress], tmp_path: Path, stop: int
 ) -> None:
     run, expected = whole
     trainer(data, tmp_path).train(stop_at=stop)
@@ -95,12 +110,12 @@ def test_resuming_is_never_stopping(
     assert [step for step, _ in progress.training] == [step for step, _ in expected.training]
     for (_, loss), (_, same) in zip(progress.training, expected.training, strict=True):
         assert loss == pytest.approx(same, rel=1e-6)  # a mean over steps, summed in two parts
-    assert [row for row in progress.validation if row[0] != 7] == expected.validation
+    assert progress.validation == expected.validation
     mine, theirs = weights(tmp_path), weights(run)
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
 
 
-def test_losses_are_those_of_each_step_not_of_the_run_before(whole: tuple[Path, Progress]) -> None:
+def test_losses_are_those_of_each_step_not_of_the_run_before(whole: tuple[Path, TrainingProgress]) -> None:
     _, progress = whole
     assert [step for step, _ in progress.training] == [10]
     assert [step for step, _ in progress.validation] == [5, 10, 12]
@@ -113,7 +128,7 @@ def test_streamed_and_kept_pairs_train(tmp_path: Path) -> None:
     assert progress.step == 12
 
 
-def test_a_finished_run_trains_nothing_more(data: TrainingData, whole: tuple[Path, Progress]) -> None:
+def test_a_finished_run_trains_nothing_more(data: TrainingData, whole: tuple[Path, TrainingProgress]) -> None:
     run, expected = whole
     before = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
     assert trainer(data, run).train() == expected
@@ -121,14 +136,16 @@ def test_a_finished_run_trains_nothing_more(data: TrainingData, whole: tuple[Pat
 
 
 def test_other_settings_under_an_old_name_are_refused(
-    data: TrainingData, whole: tuple[Path, Progress]
+    data: TrainingData, whole: tuple[Path, TrainingProgress]
 ) -> None:
     run, _ = whole
     with pytest.raises(CheckpointError, match=r"training\.learning_rate: 0\.002 there, 0\.1 asked for"):
         trainer(data, run, dataclasses.replace(SHORT, learning_rate=0.1))
 
 
-def test_other_data_under_an_old_name_is_refused(tmp_path: Path, whole: tuple[Path, Progress]) -> None:
+def test_other_data_under_an_old_name_is_refused(
+    tmp_path: Path, whole: tuple[Path, TrainingProgress]
+) -> None:
     run, _ = whole
     other = load_training_data(make_popdb(tmp_path, seed=5))
     with pytest.raises(CheckpointError, match=r"data: "):
@@ -136,7 +153,7 @@ def test_other_data_under_an_old_name_is_refused(tmp_path: Path, whole: tuple[Pa
 
 
 def test_a_run_can_begin_with_the_weights_of_another(
-    data: TrainingData, whole: tuple[Path, Progress], tmp_path: Path
+    data: TrainingData, whole: tuple[Path, TrainingProgress], tmp_path: Path
 ) -> None:
     run, progress = whole
     start = load_for_generation(run)
@@ -154,11 +171,15 @@ def test_a_run_can_begin_with_the_weights_of_another(
         Trainer(dataclasses.replace(config, start=""), data, tmp_path, CPU)
 
 
-def test_validation_uses_the_averaged_weights(data: TrainingData, whole: tuple[Path, Progress]) -> None:
+def test_validation_uses_the_averaged_weights(
+    data: TrainingData, whole: tuple[Path, TrainingProgress]
+) -> None:
     run, progress = whole
     one = trainer(data, run)
     with autocast(one.device):
-        averaged, raw = (float(ask(model, one.probe).loss.mean()) for model in (one.average, one.model))
+        averaged, raw = (
+            float(evaluate(model, one.validation_set).loss.mean()) for model in (one.ema, one.model)
+        )
     assert progress.validation[-1][1] == pytest.approx(averaged)
     assert progress.validation[-1][1] != pytest.approx(raw)
 
@@ -185,17 +206,89 @@ def test_a_loss_that_is_not_finite_stops_the_run(data: TrainingData, tmp_path: P
     assert checkpoints.latest(tmp_path) is None
 
 
-def test_out_of_memory_says_what_to_lower(
+def within(model: torch.nn.Module, most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let a network take `most` pairs at a time; the list is told how many it was asked for."""
+    forward, asked = model.forward, []
+
+    def limited(x: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        asked.append(len(x))
+        if len(x) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(x, *more)
+
+    monkeypatch.setattr(model, "forward", limited)
+    return asked
+
+
+def gradients(one: Trainer, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """Of one step, clipped, as the optimizer is given them: all in one vector."""
+    found: list[torch.Tensor] = []
+    step = one.optimizer.step
+
+    def seen() -> None:
+        found.extend(p.grad.flatten().clone() for p in one.model.parameters() if p.grad is not None)
+        step()
+
+    monkeypatch.setattr(one.optimizer, "step", seen)
+    one.train(one.progress.step + 1)
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3])  # 3 parts of 4 pairs are 2: as even as they go
+def test_a_batch_in_parts_learns_the_same(
+    data: TrainingData, tmp_path: Path, accumulate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = dataclasses.replace(SHORT, batch_size=4)
+    whole = trainer(data, tmp_path / "whole", training)
+    parts = trainer(data, tmp_path / "parts", training, accumulate=accumulate)
+    expected = gradients(whole, monkeypatch)
+    asked = within(parts.model, 2, monkeypatch)
+    assert (gradients(parts, monkeypatch) - expected).norm() < 1e-2 * expected.norm()
+    assert asked == [2, 2]
+    assert parts.progress.loss_sum == pytest.approx(whole.progress.loss_sum, rel=1e-5)
+
+
+def test_where_memory_runs_out_a_batch_is_taken_in_parts_from_then_on(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = trainer(data, tmp_path)
+    training = dataclasses.replace(SHORT, batch_size=4, validate_every=100)
+    one = trainer(data, tmp_path / "parts", training)
+    with monkeypatch.context() as limited:
+        asked = within(one.model, 1, limited)
+        one.train(2)
+    assert asked == [4, 2, 1, 1, 1, 1, 1, 1, 1, 1]
+    whole = trainer(data, tmp_path / "whole", training)
+    whole.train(2)
+    again = trainer(data, tmp_path / "parts", training)  # on a machine that has the memory
+    expected = gradients(whole, monkeypatch)
+    assert (gradients(again, monkeypatch) - expected).norm() < 1e-2 * expected.norm()
 
-    def too_large(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(one.model, "forward", too_large)
-    with pytest.raises(TrainingError, match=r"lower --batch-size \(now 2\)"):
+@pytest.mark.parametrize(
+    ("workers", "says"), [(Workers(), "smaller --crop-frames"), (Workers(0, 2), "--accumulate 2")]
+)
+def test_out_of_memory_says_what_to_ask_for(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Workers, says: str
+) -> None:
+    monkeypatch.setattr(Workers, "wrap", lambda self, model, device: model)
+    one = trainer(data, tmp_path, dataclasses.replace(SHORT, batch_size=4), workers=workers)
+    within(one.model, 0, monkeypatch)
+    with pytest.raises(TrainingError, match=says):
         one.train()
+
+
+def test_what_is_plotted_is_what_validation_found(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(model: torch.nn.Module, validation_set: ValidationSet, vocals: str) -> ValidationMetrics:
+        asked.append(vocals)
+        return evaluate(model, validation_set, vocals)
+
+    monkeypatch.setattr("samuel.training.loop.evaluate", counted)
+    trainer(data, tmp_path, dataclasses.replace(SHORT, validate_every=12)).train()
+    assert asked == ["matched", "mismatched", "unconditional"]
 
 
 def test_a_batch_that_workers_cannot_share_is_refused(data: TrainingData, tmp_path: Path) -> None:
@@ -203,7 +296,7 @@ def test_a_batch_that_workers_cannot_share_is_refused(data: TrainingData, tmp_pa
         trainer(data, tmp_path, workers=Workers(0, 3))
 
 
-def test_a_run_leaves_curves_levels_samples_and_events(whole: tuple[Path, Progress]) -> None:
+def test_a_run_leaves_curves_levels_samples_and_events(whole: tuple[Path, TrainingProgress]) -> None:
     run, progress = whole
     for picture in ("curves.png", "noise_levels.png", "sample.png"):
         assert (run / picture).read_bytes().startswith(b"\x89PNG")
@@ -213,7 +306,7 @@ def test_a_run_leaves_curves_levels_samples_and_events(whole: tuple[Path, Progre
     ]
     levels = list(csv.DictReader((run / "noise_levels.csv").open()))
     assert [int(row["first_timestep"]) for row in levels] == list(range(0, 800, 80))
-    assert all(float(row["right"]) > 0 for row in levels)
+    assert all(float(row["matched"]) > 0 for row in levels)
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -260,12 +353,12 @@ def test_a_watch_sees_steps_and_validations(data: TrainingData, tmp_path: Path) 
 
 
 def test_what_is_loaded_for_generation_predicts_what_training_validated(
-    data: TrainingData, whole: tuple[Path, Progress]
+    data: TrainingData, whole: tuple[Path, TrainingProgress]
 ) -> None:
     run, progress = whole
     trained = load_for_generation(run)
-    probe = trainer(data, run).probe
+    validation_set = trainer(data, run).validation_set
     with autocast(torch.device("cpu")):
-        loss = float(ask(trained.model, probe).loss.mean())
+        loss = float(evaluate(trained.model, validation_set).loss.mean())
     assert loss == pytest.approx(progress.best_loss)
     assert trained.codec == data.identity.codec

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from samuel.training import TrainingConfig
-from samuel.training.optimization import learning_rate, make_average, make_optimizer, update_average
+from samuel.training.optimization import learning_rate, make_ema, make_optimizer, update_ema
 
 
 def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
@@ -23,12 +23,12 @@ def test_warm_up_is_short_in_a_short_run() -> None:
 
 def test_average_is_exponential_after_its_warm_up() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = make_average(model)
+    average = make_ema(model)
     nn.init.zeros_(average.weight)
     expected = 0.0
     for step in range(50):
         nn.init.constant_(model.weight, step)
-        update_average(average, model, step, decay=0.9)
+        update_ema(average, model, step, decay=0.9)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
     assert average.weight.item() == pytest.approx(expected, rel=1e-5)
@@ -43,7 +43,7 @@ def test_only_matrices_are_decayed() -> None:
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.01, 0)
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"dropped": 1.0}, {"patience": 0}])
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"cond_dropout": 1.0}, {"patience": 0}])
 def test_impossible_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="expected"):
         TrainingConfig(**wrong)

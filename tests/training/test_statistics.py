@@ -17,8 +17,8 @@ def plain() -> Statistics:
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
 def test_the_accompaniments_channels_vary_by_their_importance(exponent: float) -> None:
-    emphasized = plain().emphasized(IMPORTANCE, exponent)
-    variance = emphasized.normalize(LATENTS, "accompaniment").var(dim=(0, 2))
+    weighted = plain().weighted(IMPORTANCE, exponent)
+    variance = weighted.normalize(LATENTS, "accompaniment").var(dim=(0, 2))
     torch.testing.assert_close(variance.mean(), torch.tensor(1.0), rtol=1e-3, atol=0)
     torch.testing.assert_close(
         variance / variance[0], (IMPORTANCE / IMPORTANCE[0]) ** exponent, rtol=1e-3, atol=0
@@ -26,12 +26,12 @@ def test_the_accompaniments_channels_vary_by_their_importance(exponent: float) -
 
 
 def test_latents_come_back_and_vocals_stay_as_they_are() -> None:
-    emphasized = plain().emphasized(IMPORTANCE, 1.0)
-    normalized = emphasized.normalize(LATENTS, "accompaniment")
-    torch.testing.assert_close(emphasized.denormalize(normalized, "accompaniment"), LATENTS)
-    assert torch.equal(emphasized.normalize(LATENTS, "vocals"), plain().normalize(LATENTS, "vocals"))
+    weighted = plain().weighted(IMPORTANCE, 1.0)
+    normalized = weighted.normalize(LATENTS, "accompaniment")
+    torch.testing.assert_close(weighted.denormalize(normalized, "accompaniment"), LATENTS)
+    assert torch.equal(weighted.normalize(LATENTS, "vocals"), plain().normalize(LATENTS, "vocals"))
 
 
 def test_no_exponent_is_no_emphasis() -> None:
-    assert plain().emphasized(IMPORTANCE, 0.0).is_close(plain())
-    assert not plain().emphasized(IMPORTANCE, 0.5).is_close(plain())
+    assert plain().weighted(IMPORTANCE, 0.0).is_close(plain())
+    assert not plain().weighted(IMPORTANCE, 0.5).is_close(plain())

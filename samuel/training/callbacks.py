@@ -13,7 +13,7 @@ STEPS_BETWEEN_LOGS = 10
 
 
 @runtime_checkable
-class Watch(Protocol):
+class TrainingCallback(Protocol):
     """Called by the leading worker alone."""
 
     def trained(self, step: int, total: int, values: dict[str, float]) -> None:
@@ -23,7 +23,7 @@ class Watch(Protocol):
         """Values: loss, and x0_error by noise level."""
 
 
-class Silence:
+class NullCallback:
     """Shows nothing."""
 
     def trained(self, step: int, total: int, values: dict[str, float]) -> None:
@@ -33,7 +33,7 @@ class Silence:
         pass
 
 
-class Journal:
+class TensorBoardLogger:
     """TensorBoard events in `<run>/tensorboard`: written here, stored with each checkpoint (S3 cannot append)."""
 
     def __init__(self, run: Location) -> None:

@@ -1,8 +1,13 @@
-"""The named settings of network and training. `paper` is the real one, `tiny` is for tests."""
+"""The named settings of network and training.
+
+`band` plays lead sheets and arrangements, and is wide where the frames are: what the package ships. `paper` has the
+paper's shape and hears the vocals alone. `tiny` is for tests.
+"""
 
 from dataclasses import dataclass
 
 from samuel.model import ModelConfig
+from samuel.model.conditions import CONDITION_CHANNELS
 from samuel.training import TrainingConfig
 
 
@@ -14,6 +19,15 @@ class Preset:
 
 PRESETS = {
     "paper": Preset(ModelConfig(), TrainingConfig()),
+    "band": Preset(
+        ModelConfig(
+            channels=(256, 256, 320, 320),
+            time_channels=320,
+            condition_channels=CONDITION_CHANNELS,
+            preconditioned=True,
+        ),
+        TrainingConfig(batch_size=12, crop_frames=256, learning_rate=1e-3, validate_every=250),
+    ),
     "tiny": Preset(
         ModelConfig(
             channels=(16, 16, 32, 32),
