@@ -8,9 +8,20 @@
 <root>/audio/<song_id>.*       downloaded songs as fetched, so that nothing is fetched twice
 """
 
+from samuel.popdb.checks import check_popdb
 from samuel.popdb.failures import Failure
 from samuel.popdb.reading import Pairs, iterate_pairs, read_pairs
-from samuel.popdb.schema import Identity, PopdbError
+from samuel.popdb.schema import EmptySplit, Identity, PopdbError
 from samuel.popdb.store import Store
 
-__all__ = ["Failure", "Identity", "Pairs", "PopdbError", "Store", "iterate_pairs", "read_pairs"]
+__all__ = [
+    "EmptySplit",
+    "Failure",
+    "Identity",
+    "Pairs",
+    "PopdbError",
+    "Store",
+    "check_popdb",
+    "iterate_pairs",
+    "read_pairs",
+]

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from samuel.songs import Song
+from samuel.catalogue.songs import Song
 
 
 @dataclass(frozen=True)

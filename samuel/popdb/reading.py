@@ -2,16 +2,31 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Bool, Float16
+from upath import UPath
 
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
-from samuel.popdb.schema import Identity, Latents, PopdbError, identity_of
+from samuel.popdb.checks import (
+    ROW_VALUES,
+    identity_at,
+    no_songs,
+    require_columns,
+    require_rows,
+    split_named,
+    splits_of_rows,
+)
+from samuel.popdb.damage import damage_told
+from samuel.popdb.schema import Identity, Latents, identity_of
 from samuel.popdb.store import Store
 from samuel.storage import Location, read_bytes
+from samuel.vocals.features import FEATURE_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,13 @@ class Pairs:
     """Share of frames with vocals, in [0, 1]."""
     vocals: Latents
     accompaniment: Latents
+    lead_sheets: list[str | None]
+    """JSON of each pair's part of the lead sheet, where known."""
+    features: Float16[np.ndarray, "pair 16 frame"]
+    arrangement: Latents
+    features_known: Bool[np.ndarray, " pair"]
+    arrangement_known: Bool[np.ndarray, " pair"]
+    """What is not known is zeros."""
 
     def __len__(self) -> int:
         return len(self.song_ids)
@@ -33,46 +55,85 @@ class Pairs:
 def iterate_pairs(root: Location, split: str) -> Iterator[Pairs]:
     """The pairs of a split, one shard at a time (128 MiB at most).
 
-    Raises `PopdbError` where there is no POPDB, or where the split has no songs.
+    Raises `PopdbError` where there is no POPDB, for a shard that is damaged, lacks a column, or has rows without latents, and
+    `EmptySplit` where the split has no songs. `samuel.popdb.checks` tells most of that before anything is read.
     """
     store = Store.at(root)
-    identity = store.identity()
-    if identity is None:
-        raise PopdbError(
-            f"no POPDB at {store.root}: popdb.json is missing. Build one with jobs/build_popdb.py"
-        )
-    files = [file for file in store.shard_files() if file.name.startswith(f"{split}-")]
-    if not files:
-        raise PopdbError(
-            f"the POPDB at {store.root} has no songs in split {split!r}: songs fall to train, validation "
-            f"and test by the hash of their id, 80/10/10; add songs with jobs/build_popdb.py"
-        )
-    for file in files:
-        table = pq.read_table(io.BytesIO(read_bytes(file)))
+    identity = identity_at(store)
+    found = False
+    for file in store.shard_files():
+        if split_named(file.name) not in (split, None):
+            continue
+        table = _table_of(file, split)
+        if len(table) == 0:
+            continue
         identity.require_equal(identity_of(table.schema.metadata, str(file)), store.root)
+        found = True
         yield Pairs(
             identity=identity,
             song_ids=table.column("song_id").to_pylist(),
             chunks=table.column("chunk").to_numpy(),
             vocal_activity=table.column("vocal_activity").to_numpy(),
-            vocals=_latents(table.column("vocals")),
-            accompaniment=_latents(table.column("accompaniment")),
+            vocals=_latents(table, "vocals", file),
+            accompaniment=_latents(table, "accompaniment", file),
+            **_guides(table),
         )
+    if not found:
+        raise no_songs(store, split)
+
+
+def _table_of(file: UPath, split: str) -> pa.Table:
+    """The rows of a file that belong to a split."""
+    data = io.BytesIO(read_bytes(file))
+    with damage_told(file):
+        table = pq.read_table(data)
+    require_columns(file, table.column_names)
+    if split_named(file.name) == split:
+        return table
+    return table.filter(pa.array([one == split for one in splits_of_rows(file, table)]))
 
 
 def read_pairs(root: Location, split: str) -> Pairs:
-    """All pairs of a split in memory: 256 KiB each. Raises as `iterate_pairs` does."""
+    """All pairs of a split in memory: some 600 KiB each. Raises as `iterate_pairs` does."""
     shards = list(iterate_pairs(root, split))
-    return Pairs(
-        identity=shards[0].identity,
-        song_ids=[song_id for shard in shards for song_id in shard.song_ids],
-        chunks=np.concatenate([shard.chunks for shard in shards]),
-        vocal_activity=np.concatenate([shard.vocal_activity for shard in shards]),
-        vocals=np.concatenate([shard.vocals for shard in shards]),
-        accompaniment=np.concatenate([shard.accompaniment for shard in shards]),
-    )
+
+    def joined(name: str) -> Any:
+        values = [getattr(shard, name) for shard in shards]
+        return list(chain(*values)) if isinstance(values[0], list) else np.concatenate(values)
+
+    names = [one.name for one in fields(Pairs) if one.name != "identity"]
+    return Pairs(identity=shards[0].identity, **{name: joined(name) for name in names})
 
 
-def _latents(column: pa.ChunkedArray) -> Latents:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(column), LATENT_CHANNELS, CHUNK_FRAMES)
+def _latents(table: pa.Table, name: str, file: UPath) -> Latents:
+    column = table.column(name)
+    if column.null_count or len(column.combine_chunks().flatten()) != len(column) * ROW_VALUES:
+        require_rows(file, table, name)
+    return _arrays(column, LATENT_CHANNELS)[0]
+
+
+def _arrays(column: pa.ChunkedArray, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as (pair, channels, frame), zeros where a row is null; and which rows are there."""
+    known = column.is_valid().to_numpy()
+    flat = column.drop_null().combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    present = flat.reshape(known.sum(), channels, CHUNK_FRAMES).astype(np.float16, copy=False)
+    if known.all():
+        return present, known
+    rows = np.zeros((len(known), channels, CHUNK_FRAMES), np.float16)
+    rows[known] = present
+    return rows, known
+
+
+def _guides(table: pa.Table) -> dict[str, Any]:
+    """The columns that older POPDBs do not have, empty there."""
+    count = len(table)
+    found: dict[str, Any] = {"lead_sheets": [None] * count}
+    if "lead_sheet" in table.column_names:
+        found["lead_sheets"] = table.column("lead_sheet").to_pylist()
+    for name, channels in (("features", FEATURE_CHANNELS), ("arrangement", LATENT_CHANNELS)):
+        if name in table.column_names:
+            rows, known = _arrays(table.column(name), channels)
+        else:
+            rows, known = np.zeros((count, channels, CHUNK_FRAMES), np.float16), np.zeros(count, bool)
+        found |= {name: rows, f"{name}_known": known}
+    return found

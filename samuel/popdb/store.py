@@ -4,11 +4,16 @@ A worker writes a song's pairs as one file named by the song's id: whole or not 
 same bytes however often. Only the holder of the lease merges those files into shards, named by
 the songs they hold; a song's own file is deleted after its shard stands. A crash between the two
 leaves both, and the next merge deletes the file. Readers read shards alone.
+
+What a network may be told of a song beside its latents comes later, as a file named by the song's id in `guides`; the
+holder of the lease puts it into the shard, which it replaces whole.
 """
 
 import hashlib
 import io
+import json
 import time
+from collections import Counter
 from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from samuel.popdb.damage import damage_told
 from samuel.popdb.failures import Failure, failures_table
-from samuel.popdb.schema import Identity, PopdbError, identity_of
+from samuel.popdb.schema import GUIDE_COLUMNS, LEAST_BEATS, Identity, PopdbError, identity_of
 from samuel.storage import (
     Location,
     StorageError,
@@ -84,6 +90,10 @@ class Store:
     @property
     def audio(self) -> UPath:
         return as_path(self.root) / "audio"
+
+    @property
+    def guides(self) -> UPath:
+        return as_path(self.root) / "guides"
 
     @property
     def failures(self) -> UPath:
@@ -178,11 +188,59 @@ class Store:
         for file in files:
             delete(file)
 
+    # Guides
+
+    def songs_without_guides(self) -> dict[str, list[str]]:
+        """Songs in shards that lack lead sheet, features or arrangement, by the shard's name; also where `guides` waits.
+
+        Told by footers, and by the small columns of the shards where those say that something is missing.
+        """
+
+        def lacking(file: UPath) -> list[str]:
+            return patiently(lambda: _songs_without_guides(file), file, "read")
+
+        files = self.shard_files()
+        with ThreadPoolExecutor(_LISTING_THREADS) as pool:
+            return {
+                file.name: songs for file, songs in zip(files, pool.map(lacking, files), strict=True) if songs
+            }
+
+    def read_song(self, song_id: str, shard: str = "") -> pa.Table:
+        """The pairs of a song in order, out of `shard`, or out of its own file where it waits."""
+        file = self.data / shard if shard else self.songs / f"{song_id}.parquet"
+        table = patiently(lambda: _rows_of(file, song_id), file, "read")
+        return table.sort_by("chunk")
+
+    def write_guides(self, song_id: str, guides: pa.Table) -> None:
+        """Keep what `samuel.popdb.completing` found of a song, until `add_guides` puts it beside the song's pairs."""
+        write_atomic(self.guides / f"{song_id}.parquet", to_parquet(guides))
+
+    def waiting_guides(self) -> set[str]:
+        return {name.removesuffix(".parquet") for name in _names(self.guides, ".parquet")}
+
+    def delete_guides(self, song_id: str) -> None:
+        delete(self.guides / f"{song_id}.parquet")
+
+    def add_guides(self, shard: str, song_ids: Container[str]) -> None:
+        """Put the guides that wait into a shard, beside the pairs of `song_ids`, then delete them. Safe to repeat.
+
+        The shard is replaced whole, under its name: what it had stays to the bit.
+        """
+        file = self.data / shard
+        guides = {one: self.guides / f"{one}.parquet" for one in self.waiting_guides() if one in song_ids}
+        if not guides:
+            return
+        table = pq.read_table(io.BytesIO(read_bytes(file)))
+        found = pa.concat_tables([pq.read_table(io.BytesIO(read_bytes(one))) for one in guides.values()])
+        write_atomic(file, to_parquet(with_guides(table, found)))
+        for song_id in guides:
+            self.delete_guides(song_id)
+
     def remove_leftovers(self) -> None:
         """Delete the partial files of writers that were killed more than an hour ago (local folders only)."""
         if is_s3(self.root):
             return
-        for folder in (self.root, *map(str, (self.data, self.songs, self.failures, self.audio))):
+        for folder in (self.root, *map(str, (self.data, self.songs, self.guides, self.failures, self.audio))):
             for file in Path(folder).glob(".*.partial"):
                 with suppress(FileNotFoundError):
                     if time.time() - file.stat().st_mtime > _LEFTOVER_SECONDS:
@@ -224,7 +282,7 @@ def _columns(file: UPath, columns: list[str], expected: Identity | None, root: s
     """Some columns of a file of pairs, without reading its latents."""
 
     def read() -> tuple[pa.Schema, pa.Table]:
-        with file.open("rb") as opened:
+        with file.open("rb") as opened, damage_told(file):
             parquet = pq.ParquetFile(opened)
             return parquet.schema_arrow, parquet.read(columns=columns)
 
@@ -235,7 +293,76 @@ def _columns(file: UPath, columns: list[str], expected: Identity | None, root: s
 
 
 def _concatenated(files: list[UPath]) -> pa.Table:
-    return pa.concat_tables([pq.read_table(io.BytesIO(read_bytes(file))) for file in files])
+    """Rows of all files; columns that older ones do not have are null there."""
+    tables = [pq.read_table(io.BytesIO(read_bytes(file))) for file in files]
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def with_guides(pairs: pa.Table, guides: pa.Table) -> pa.Table:
+    """The pairs, with what `guides` has of them (by song_id and chunk) where they have nothing."""
+    place = {
+        pair: row
+        for row, pair in enumerate(
+            zip(guides.column("song_id").to_pylist(), guides.column("chunk").to_pylist(), strict=True)
+        )
+    }
+    keys = zip(pairs.column("song_id").to_pylist(), pairs.column("chunk").to_pylist(), strict=True)
+    rows = pa.array([place.get(pair) for pair in keys], pa.int64())
+    for name, kind in GUIDE_COLUMNS.items():
+        found = guides.column(name).combine_chunks().take(rows)
+        if name not in pairs.column_names:
+            pairs = pairs.append_column(pa.field(name, kind), found)
+            continue
+        have = pairs.column(name).combine_chunks()
+        both = pa.concat_arrays([have.cast(kind), found])
+        count = len(have)
+        chosen = [at if known else at + count for at, known in enumerate(have.is_valid().to_pylist())]
+        pairs = pairs.set_column(
+            pairs.column_names.index(name), pa.field(name, kind), both.take(pa.array(chosen, pa.int64()))
+        )
+    return pairs
+
+
+def _songs_without_guides(file: UPath) -> list[str]:
+    with file.open("rb") as opened, damage_told(file):
+        parquet = pq.ParquetFile(opened)
+        names = parquet.schema_arrow.names
+        if all(name in names for name in GUIDE_COLUMNS) and not _has_nulls(parquet):
+            return []
+        present = [name for name in ("song_id", *GUIDE_COLUMNS) if name in names]
+        table = parquet.read(columns=present)
+    songs = table.column("song_id").to_pylist()
+    sheets = table.column("lead_sheet").to_pylist() if "lead_sheet" in present else [None] * len(songs)
+    beats = Counter[str]()
+    for song_id, sheet in zip(songs, sheets, strict=True):
+        beats[song_id] += LEAST_BEATS if sheet is None else len(json.loads(sheet)["beats"])
+    lacking = set()
+    for name in GUIDE_COLUMNS:
+        valid = table.column(name).is_valid().to_pylist() if name in present else [False] * len(songs)
+        for song_id, known in zip(songs, valid, strict=True):
+            if not known and (name != "arrangement" or beats[song_id] >= LEAST_BEATS):
+                lacking.add(song_id)
+    return [song_id for song_id in dict.fromkeys(songs) if song_id in lacking]
+
+
+def _has_nulls(parquet: pq.ParquetFile) -> bool:
+    for number in range(parquet.metadata.num_row_groups):
+        group = parquet.metadata.row_group(number)
+        for index in range(group.num_columns):
+            column = group.column(index)
+            kind = GUIDE_COLUMNS.get(column.path_in_schema.split(".")[0])
+            if kind is None:
+                continue
+            size = kind.list_size if pa.types.is_fixed_size_list(kind) else 1
+            nulls = column.statistics is None or column.statistics.null_count != 0
+            if column.num_values != group.num_rows * size or (size == 1 and nulls):
+                return True
+    return False
+
+
+def _rows_of(file: UPath, song_id: str) -> pa.Table:
+    with file.open("rb") as opened, damage_told(file):
+        return pq.read_table(opened, filters=[("song_id", "=", song_id)])
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 
+from samuel.catalogue.songs import Song
 from samuel.config import CHUNK_FRAMES, LATENT_CHANNELS
 from samuel.popdb import Identity
 from samuel.popdb.schema import pairs_table
-from samuel.songs import Song
 
 IDENTITY = Identity(codec="mini@0123456789ab", separator="spleeter:2stems@0123456789ab")
 

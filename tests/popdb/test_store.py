@@ -7,8 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from samuel.catalogue.songs import split_of
 from samuel.popdb import Failure, PopdbError, Store, iterate_pairs, read_pairs
-from samuel.songs import split_of
+from samuel.popdb.schema import identity_of
+from samuel.separation import licence_of
 from samuel.storage import StorageError
 from tests.popdb.pairs import IDENTITY, latents, song, table
 
@@ -230,6 +232,10 @@ def test_any_reader_of_parquet_reads_a_shard(store: Store) -> None:
     data = f"{store.root}/data"
     bare = pq.read_table(data)
     assert bare.schema.metadata[b"samuel.codec"] == IDENTITY.codec.encode()
+    licence = bare.schema.metadata[b"samuel.separator_licence"].decode()
+    assert licence == licence_of(IDENTITY.separator)
+    older = {key: value for key, value in bare.schema.metadata.items() if b"licence" not in key}
+    assert identity_of(older, "an older shard") == IDENTITY
     expected = latents(number, 2).reshape(2, -1)
     np.testing.assert_array_equal(np.stack(pd.read_parquet(data)["vocals"]), expected)
     rows = duckdb.sql(

@@ -6,7 +6,6 @@ leaves the process; what comes back is a small report.
 """
 
 import hashlib
-import io
 import threading
 import time
 from collections.abc import Iterator
@@ -15,31 +14,30 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from samuel.audio import SILENCE_DBFS, AudioError, decode, is_silent
+from samuel.audio import SILENCE_DBFS, AudioError, is_silent
+from samuel.audio.reading import read_audio
+from samuel.catalogue.songs import Song
 from samuel.codec import Codec, load_codec
 from samuel.config import CHUNK_FRAMES, CHUNK_SAMPLES, CHUNK_SECONDS, SAMPLE_RATE
 from samuel.popdb import Identity, Store
 from samuel.popdb.failures import failure_of
+from samuel.popdb.guides import annotated_sheet, guides_of
 from samuel.popdb.schema import Latents, pairs_table
 from samuel.separation import Separator, Stems, load_separator, split_stems
 from samuel.separation.activity import vocal_activity
-from samuel.songs import Song, stem_files
-from samuel.storage import StorageError, delete, is_s3, read_bytes, size_of
+from samuel.stems.reading import read_stems
+from samuel.storage import StorageError, delete
+from samuel.vocals import NORMAL_FORM, normal_form
 
 DOWNLOADED = ("query", "url")
 """Kinds of songs that are fetched first; the others are read where they are."""
 
-MAX_FILE_BYTES = 2**31
-"""Of a file on S3: 15 minutes of 32-bit stereo at 192 kHz have 1.4 GB."""
-
-STAGES = ("download", "decode", "chunk", "separate", "encode", "write")
+STAGES = ("download", "decode", "chunk", "separate", "encode", "arrange", "write")
 
 
 @dataclass
-class Report:
+class SongReport:
     """What became of one song."""
 
     song_id: str
@@ -52,6 +50,10 @@ class Report:
     stage_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     failed_stage: str = ""
     error: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """What is not as its files say, in sentences: holes, lengths, files that are left out."""
+    guided: bool = False
+    """Whether its lead sheet is known: else one may be estimated."""
     stop: bool = False
     """The POPDB itself cannot be written: no fault of the song, and no use in going on."""
 
@@ -95,13 +97,15 @@ class PairBuilder:
         self.separated_stems = separated_stems
         self.codec: Codec = load_codec(codec, device)
         self.separator: Separator = load_separator(separator, device)
-        self.identity = Identity(codec=self.codec.identity, separator=self.separator.identity)
+        self.identity = Identity(
+            codec=self.codec.identity, separator=self.separator.identity, vocals=NORMAL_FORM
+        )
         identity.require_equal(self.identity, store.root)  # else this machine has other weights
         self.one_song_at_a_time = threading.Lock()
 
-    def __call__(self, song: Song, audio: str | None = None, attempts: int = 0) -> Report:
+    def __call__(self, song: Song, audio: str | None = None, attempts: int = 0) -> SongReport:
         """Build the pairs of `song`, whose audio lies at `audio` (default: at its source)."""
-        report = Report(song.song_id, song.title)
+        report = SongReport(song.song_id, song.title)
         try:
             self._build(song, audio or song.source, report)
         except StorageError as error:
@@ -117,14 +121,20 @@ class PairBuilder:
             delete(audio)  # what was fetched is no song; a further try fetches it again
         return report
 
-    def _fail(self, song: Song, report: Report, reason: str, attempts: int) -> None:
+    def _fail(self, song: Song, report: SongReport, reason: str, attempts: int) -> None:
         report.error = reason
         self.store.write_failure(failure_of(song, report.failed_stage, reason, attempts + 1))
 
-    def _build(self, song: Song, audio: str, report: Report) -> None:
+    def _build(self, song: Song, audio: str, report: SongReport) -> None:
         with report.stage("decode"):
-            stems = self._decode_stems(audio) if song.kind == "stems" else None
-            mix = self._decode(audio) if stems is None else stems.vocals + stems.accompaniment
+            tell = report.warnings.append
+            stems = (
+                read_stems(audio, max_seconds=self.max_seconds, tell=tell) if song.kind == "stems" else None
+            )
+            if stems is None:
+                mix = read_audio(audio, max_seconds=self.max_seconds, tell=tell)
+            else:
+                mix = stems.vocals + stems.accompaniment
             report.seconds = mix.shape[-1] / SAMPLE_RATE
             if is_silent(mix):
                 raise AudioError(f"silent: all in all below {SILENCE_DBFS:g} dBFS; check the file")
@@ -142,40 +152,19 @@ class PairBuilder:
                 elif falls_within(song.song_id, self.separated_stems):
                     stems = Stems(split_stems(self.separator, mix).vocals, stems.accompaniment)
             with report.stage("encode"):
-                vocals, accompaniment = self._encode(stems, count)
+                voice = normal_form(stems.vocals)
+                vocals, accompaniment = self._encode(Stems(voice, stems.accompaniment), count)
+            with report.stage("arrange"):
+                sheet = annotated_sheet(audio, stems.accompaniment) if song.kind == "stems" else None
+                guides = guides_of(sheet, voice, self.codec, count, song.song_id)
         with report.stage("write"):
             active = vocal_activity(stems.vocals).float()[: count * CHUNK_FRAMES]
             activity = active.reshape(count, CHUNK_FRAMES).mean(dim=1).tolist()
             self.store.write_song(
-                song.song_id, pairs_table(song, self.identity, vocals, accompaniment, activity)
+                song.song_id, pairs_table(song, self.identity, vocals, accompaniment, activity, guides)
             )
             self.store.clear_failure(song.song_id)
-        report.pairs = count
-
-    def _decode(self, path: str) -> Float[Tensor, "2 sample"]:
-        """A file's audio. From S3 the whole file comes first, so that a passing fault is waited out."""
-        if not is_s3(path):
-            return decode(path, max_seconds=self.max_seconds)
-        size = size_of(path)
-        if size > MAX_FILE_BYTES:
-            raise AudioError(f"the file has {size} bytes, the limit is {MAX_FILE_BYTES}; is it a song?")
-        return decode(io.BytesIO(read_bytes(path)), max_seconds=self.max_seconds)
-
-    def _decode_stems(self, folder: str) -> Stems:
-        """True stems: a vocals file and the rest, which are summed; all of one length to 0.1 s."""
-        vocals_file, others = stem_files(folder)
-        vocals = self._decode(vocals_file)
-        accompaniment = torch.zeros_like(vocals)
-        for file in others:
-            stem = self._decode(file)
-            if abs(stem.shape[-1] - vocals.shape[-1]) > SAMPLE_RATE // 10:
-                raise AudioError(
-                    f"stems differ in length: {vocals_file} has {vocals.shape[-1] / SAMPLE_RATE:.2f} s, "
-                    f"{file} {stem.shape[-1] / SAMPLE_RATE:.2f} s; they must start and end together"
-                )
-            shared = min(stem.shape[-1], vocals.shape[-1])
-            accompaniment[:, :shared] += stem[:, :shared]
-        return Stems(vocals, accompaniment)
+        report.pairs, report.guided = count, sheet is not None
 
     def _encode(self, stems: Stems, count: int) -> tuple[Latents, Latents]:
         """Encode the whole song, then cut it: a chunk's first frames see what came before them."""

@@ -1,0 +1,55 @@
+"""A band whose lead sheet is known, played by rules, is written down again."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from samuel.arranging import SoundFontSynthesiser, play
+from samuel.arranging.soundfont import SHIPPED
+from samuel.config import SAMPLE_RATE
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.locks import Locks
+from samuel.transcription import transcribe
+
+SECONDS = 20.0
+
+
+@cache
+def band() -> tuple[LeadSheet, torch.Tensor]:
+    sheet = Locks.parse(bpm=100.0, first_beat=0.5, chords="| Am | F | C | G |").apply(LeadSheet(), SECONDS)
+    return sheet, torch.from_numpy(play(sheet, seconds=SECONDS, soundfont=SoundFontSynthesiser(SHIPPED)))
+
+
+def test_a_band_is_written_down() -> None:
+    sheet, audio = band()
+    found = transcribe(audio)
+    assert found.bpm is not None
+    assert min(abs(found.bpm / 100 / octave - 1) for octave in (0.5, 1, 2)) < 0.02
+    beats = np.array(found.beats)
+    if found.bpm < 150:
+        assert all(np.abs(np.array(sheet.beats) - beat).min() < 0.05 for beat in beats[2:-2])
+    times = np.arange(1, SECONDS - 1, 0.1)
+    right = [
+        (one := sheet.chord_at(time)) is not None
+        and (other := found.chord_at(time)) is not None
+        and (one.root, one.quality[:3]) == (other.root, other.quality[:3])
+        for time in times
+    ]
+    assert np.mean(right) > 0.8
+    assert found.key is not None
+    assert found.key.label in ("A:min", "C:maj", "C major", "A minor")
+    assert found.energy
+
+
+@pytest.mark.parametrize(
+    "audio", [torch.zeros(2, 3 * SAMPLE_RATE), torch.full((2, 1000), 0.1), torch.zeros(2, 0)]
+)
+def test_of_silence_and_of_very_little_nothing_is_known(audio: torch.Tensor) -> None:
+    assert transcribe(audio) == LeadSheet()
+
+
+def test_noise_is_no_error() -> None:
+    noise = 0.1 * torch.randn(2, 3 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    assert len(transcribe(noise).beats) > 1
