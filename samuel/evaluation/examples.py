@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from samuel.audio.loudness import mix
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.figures import EXCERPT_SECONDS, excerpt, sound, spectrogram
 from samuel.evaluation.record import load
 from samuel.evaluation.report import Example, Sound
 from samuel.evaluation.samples import Folder
-from samuel.mixing import mix
 
 
 def make_examples(

@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import librosa
 import numpy as np
 import soundfile
 from jaxtyping import Float
@@ -66,6 +65,8 @@ def spectrogram(part: Float[Tensor, "2 samples"]) -> str:
 def mel_picture(part: Float[Tensor, "2 samples"]) -> Float[Array, "band frame 4"]:
     """Pixels of the mel power from 30 Hz to 16 kHz: 80 dB from dark to bright, up to the level of a loud mix."""
     from matplotlib import colormaps
+
+    from samuel.compiled import librosa
 
     band: dict[str, Any] = {"n_mels": 96, "fmin": 30.0, "fmax": 16_000.0}
     mono = part.mean(dim=0).numpy()

@@ -23,7 +23,7 @@ from samuel.audio import resample
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.aesthetics import WeightsError
 from samuel.evaluation.hub import only_here
-from samuel.generation import PRETRAINED, Generator, Recipe
+from samuel.generation import PRETRAINED, GenerationConfig, Generator
 
 PROMPT = "pop song, instrumental accompaniment with drums, bass, guitar and keyboards, no vocals"
 """For tracks without a prompt of their own."""
@@ -68,7 +68,7 @@ class Samuel:
         self.parameters = count_parameters([self.generator.trained.model]) + self.generator.codec.parameters
 
     def generate(self, task: Task) -> Float[Tensor, "2 samples"]:
-        return self.generator.accompany(task.vocals, Recipe(seed=task.seed))
+        return self.generator.accompany(task.vocals, GenerationConfig(seed=task.seed))
 
 
 class MusicGen:

@@ -1,7 +1,7 @@
 """Harmony of a chroma: how well it fits given chords and a key, and which chords and key it suggests.
 
 Chords and keys are named as mir_eval names them (Harte's "A:min7", "Gb:maj/3", "N"; "Gb major", "a minor").
-Chroma is (12, frame) from C, `FRAME_RATE` frames a second.
+Chroma is (12, frame) from C, `FRAME_RATE` frames a second. As in mir_eval the reference comes first, what is judged by it second.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from samuel.evaluation.hearing import FRAME_RATE
+from samuel.evaluation.features import FRAME_RATE
 
 Chord = tuple[float, float, str]
 """From, to (seconds), name."""
@@ -28,7 +28,7 @@ RATINGS = np.array([np.roll(profile, root) for profile in PROFILES.values() for 
 """The profile of each of `KEYS`, by pitch class."""
 
 
-def chord_fit(chroma: Float[Array, "12 frame"], chords: Sequence[Chord]) -> float:
+def chord_fit(chords: Sequence[Chord], chroma: Float[Array, "12 frame"]) -> float:
     """Mean correlation (-1 to 1) of the chroma during each chord with that chord's tones, weighted by its length.
 
     A chord during which nothing sounds counts 0. NaN without chords.
@@ -43,7 +43,7 @@ def chord_fit(chroma: Float[Array, "12 frame"], chords: Sequence[Chord]) -> floa
     return total / weight if weight else float("nan")
 
 
-def chord_accuracy(chroma: Float[Array, "12 frame"], chords: Sequence[Chord]) -> float:
+def chord_accuracy(chords: Sequence[Chord], chroma: Float[Array, "12 frame"]) -> float:
     """Share of the time (0 to 1) in which the best fitting major or minor triad is the chord's.
 
     mir_eval's weighted "majmin" recall, with the chords' own borders. NaN without major or minor chords.
@@ -79,12 +79,12 @@ def key_of(chroma: Float[Array, "12 frame"]) -> str:
     return KEYS[int(np.corrcoef(mean, RATINGS)[0, 1:].argmax())]
 
 
-def key_score(key: str, other: str) -> float:
+def key_score(reference: str, estimated: str) -> float:
     """1 for the same key, 0.5 a fifth apart, 0.3 relative, 0.2 parallel, else 0 (MIREX)."""
-    return float(mir_eval.key.weighted_score(key, other))
+    return float(mir_eval.key.weighted_score(reference, estimated))
 
 
-def key_fit(chroma: Float[Array, "12 frame"], key: str) -> float:
+def key_fit(key: str, chroma: Float[Array, "12 frame"]) -> float:
     """Correlation (-1 to 1) of the mean chroma with the profile of a key."""
     tonic, mode = key.split()
     root = mir_eval.key.KEY_TO_SEMITONE[tonic.lower()]
@@ -92,15 +92,15 @@ def key_fit(chroma: Float[Array, "12 frame"], key: str) -> float:
 
 
 def chroma_agreement(
-    chroma: Float[Array, "12 frame"], other: Float[Array, "12 other_frame"], seconds: float = 2.0
+    reference: Float[Array, "12 frame"], estimated: Float[Array, "12 other_frame"], seconds: float = 2.0
 ) -> float:
     """Correlation (-1 to 1) of two chromas in windows of `seconds`, where both sound; 0 where they never do.
 
     Each window is centred, so that a spectrum that is the same all the time (noise) agrees with nothing.
     """
     size = max(1, round(seconds * FRAME_RATE))
-    starts = range(0, min(chroma.shape[1], other.shape[1]), size)
-    pairs = [(chroma[:, at : at + size].mean(axis=1), other[:, at : at + size].mean(axis=1)) for at in starts]
+    starts = range(0, min(reference.shape[1], estimated.shape[1]), size)
+    pairs = [tuple(one[:, at : at + size].mean(axis=1) for one in (reference, estimated)) for at in starts]
     both = [(a - a.mean(), b - b.mean()) for a, b in pairs if a.any() and b.any()]
     return correlation(*(np.concatenate(side) for side in zip(*both, strict=True))) if both else 0.0
 

@@ -7,10 +7,10 @@ import scipy.signal
 from jaxtyping import Float
 from torch import Tensor
 
+from samuel.audio.loudness import loudness, true_peak
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.dynamics import SILENT_DBFS
-from samuel.evaluation.hearing import Hearing
-from samuel.mixing import loudness, true_peak
+from samuel.evaluation.features import AudioFeatures
 
 FULL_SCALE = 0.9999
 CLIPPED_RUN = 3
@@ -38,7 +38,7 @@ class Health:
     """Share of the time below -60 dBFS."""
 
 
-def health(audio: Float[Tensor, "2 samples"], hearing: Hearing) -> Health:
+def health(audio: Float[Tensor, "2 samples"], hearing: AudioFeatures) -> Health:
     """Of stereo at 44.1 kHz. Spectral figures are NaN for silence."""
     centres, power, rolloff = spectrum(audio)
     decibels = 10 * np.log10(np.maximum(power, 1e-20))

@@ -6,7 +6,6 @@ that a Fréchet distance needs no hub. It hears mono at 16 kHz, three seconds at
 
 from pathlib import Path
 
-import librosa
 import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
@@ -105,6 +104,8 @@ class Musicnn:
 
 def patches_of(audio: Float[Tensor, "2 samples"]) -> Float[Tensor, "patch 187 96"]:
     """Log mel power as musicnn was trained on it, in patches that do not overlap."""
+    from samuel.compiled import librosa
+
     mono = resample(audio.mean(dim=0, keepdim=True), SAMPLE_RATE, RATE)[0].cpu().numpy()
     mel = librosa.feature.melspectrogram(y=mono, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_mels=MELS)
     log_mel = (1 + 10_000 * torch.from_numpy(mel.T)).log10()

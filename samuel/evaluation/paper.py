@@ -14,7 +14,7 @@ SPEED_NOTE = (
 
 
 @dataclass(frozen=True)
-class Quality:
+class PaperQuality:
     """A row of Table I. CU is printed there as Content Unity; AudioBox's is Content Usefulness."""
 
     system: str
@@ -47,11 +47,11 @@ class Speed:
 
 
 TABLE_I = (
-    Quality("Pop benchmark", 7.92, 6.26, 7.36, 7.61),
-    Quality("MusicGen", 7.99, 5.62, 7.99, 8.14),
-    Quality("Stable Audio Open", 7.54, 4.06, 6.84, 7.71),
-    Quality("OpenAI Jukebox", 5.30, 5.97, 4.83, 4.66),
-    Quality("SAMUeL", 5.73, 5.14, 2.93, 4.97),
+    PaperQuality("Pop benchmark", 7.92, 6.26, 7.36, 7.61),
+    PaperQuality("MusicGen", 7.99, 5.62, 7.99, 8.14),
+    PaperQuality("Stable Audio Open", 7.54, 4.06, 6.84, 7.71),
+    PaperQuality("OpenAI Jukebox", 5.30, 5.97, 4.83, 4.66),
+    PaperQuality("SAMUeL", 5.73, 5.14, 2.93, 4.97),
 )
 TABLE_II = (
     Speed("OpenAI Jukebox", 5.0e9, 21_600.0, "lyrics, genre", at_least=True),

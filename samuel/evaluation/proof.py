@@ -18,10 +18,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from samuel.evaluation.distribution import frechet_distance
 from samuel.evaluation.metrics import Metric
-from samuel.evaluation.record import Record
-from samuel.evaluation.statistics import Estimate, estimate, paired_difference, share_closed
+from samuel.evaluation.record import TrackRecord
+from samuel.evaluation.scores import frechet_distances, others_of
+from samuel.evaluation.statistics import Estimate, estimate, paired_difference, share_closed, text
 from samuel.evaluation.truth import MEASURES, Truth, fit
 
 OTHERS = 8
@@ -34,9 +34,9 @@ Values = Float[Array, " song"]
 class Heard:
     """The records of one variation, by song: all have the same songs."""
 
-    truth: Mapping[str, Record]
-    codec: Mapping[str, Record]
-    generated: Mapping[str, Record]
+    truth: Mapping[str, TrackRecord]
+    codec: Mapping[str, TrackRecord]
+    generated: Mapping[str, TrackRecord]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
     }
     others = {
         name: [
-            _mean([fit(records[one].hearing, truths[song]) for one in others_of(songs, song)])
+            _mean([fit(records[one].hearing, truths[song]) for one in others_of(songs, song, OTHERS)])
             for song in songs
         ]
         for name, records in {"from another": heard.generated, "shuffled": heard.truth}.items()
@@ -95,39 +95,12 @@ def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
     ]  # songs that never rest have no rests to keep
 
 
-def others_of(songs: list[str], song: str) -> list[str]:
-    """Up to `OTHERS` other songs: those that follow in the list, from its start again."""
-    place = songs.index(song)
-    return [songs[(place + step) % len(songs)] for step in range(1, min(OTHERS, len(songs) - 1) + 1)]
-
-
 def frechet(heard: Heard) -> tuple[dict[str, float], int]:
     """Fréchet distance of each kind of sound from the true accompaniments of the other half of the songs, and the
     number of vectors a side. `truth` is what chance leaves."""
-    songs = sorted(heard.truth)
-    halves = songs[::2], songs[1::2]
     kinds = {"truth": heard.truth, "codec": heard.codec, "generated": heard.generated}
-    vectors = {
-        (name, side): np.concatenate(
-            [np.zeros((0, 256), np.float32)] + [records[one].embedding for one in half]
-        )
-        for name, records in kinds.items()
-        for side, half in enumerate(halves)
-    }
-    size = min(len(one) for one in vectors.values())
-    taken = {
-        key: one[np.linspace(0, len(one) - 1, size).round().astype(int)] if size else one
-        for key, one in vectors.items()
-    }
-    distances = {
-        name: (
-            frechet_distance(taken[name, 0], taken["truth", 1])
-            + frechet_distance(taken[name, 1], taken["truth", 0])
-        )
-        / 2
-        for name in kinds
-    }
-    return distances, size
+    distances, size = frechet_distances(kinds, heard.truth)
+    return {name: distances.get(name, float("nan")) for name in kinds}, size
 
 
 def table(results: list[Result]) -> list[str]:
@@ -165,19 +138,6 @@ def verdict(results: list[Result]) -> list[str]:
             + (" (half or more)." if half else ".")
         )
     return told
-
-
-def text(one: Estimate, sign: str = "", percent: bool = False) -> str:
-    """A mean and its interval; "–" where there is none."""
-    if not one.n or np.isnan(one.mean):
-        return "–"
-    form = f"{{:{sign}.0%}}" if percent else f"{{:{sign}.2f}}"
-    interval = (
-        ""
-        if np.isnan(one.low) or one.low == one.high
-        else f" ({form.format(one.low)} to {form.format(one.high)})"
-    )
-    return form.format(one.mean) + interval
 
 
 def _mean(fits: list[dict[str, float]]) -> dict[str, float]:

@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from samuel.catalogue.songs import Song
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.evaluation.chosen import Choice, chosen_table
+from samuel.evaluation.features import audio_features
 from samuel.evaluation.figures import PALETTE, mel_picture
 from samuel.evaluation.musicnn import NAME
-from samuel.evaluation.proof import ANCHORS, Heard, Result, frechet, prove, table, text, verdict
-from samuel.evaluation.record import Record, load
-from samuel.evaluation.rhythm import accent
-from samuel.evaluation.statistics import FEW, estimate
-from samuel.evaluation.trial import MAX_SECONDS, Trial, Variation
-from samuel.evaluation.truth import Truth
+from samuel.evaluation.proof import ANCHORS, Heard, Result, frechet, prove, table, verdict
+from samuel.evaluation.record import TrackRecord, load
+from samuel.evaluation.rhythm import accent, onset_lag
+from samuel.evaluation.statistics import FEW, estimate, text
+from samuel.evaluation.trial import MAX_SECONDS, AlignmentRun, Variation
+from samuel.evaluation.truth import Truth, asked_for, fit
 from samuel.generation import plan_windows
-from samuel.songs import Song
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.files import click
 
 COLOURS = {
     "truth": "#3ca951",
@@ -27,6 +31,8 @@ COLOURS = {
     "from another": "#efb118",
     "shuffled": "#9498a0",
 }
+CLICKS = 4
+"""Songs whose beats are clicked, to tell how late the measure itself hears."""
 HEALTH = (
     ("loudness_lufs", "LUFS", 1),
     ("true_peak_dbtp", "dBTP", 1),
@@ -49,14 +55,15 @@ class Part:
     """By the variation's name, the first of them first."""
     results: Mapping[str, list[Result]]
     fingerprints: Mapping[str, str]
+    asked: Mapping[str, Mapping[str, LeadSheet]]
+    """By the variation's name and the song, the lead sheet that the band was given."""
+    choices: Mapping[str, Choice]
 
     @classmethod
-    def read(cls, name: str, songs: Sequence[Song], trial: Trial) -> "Part":
-        """From the records that the trial left. Raises ValueError where fewer than two songs went well."""
-        if len(songs) < 2:
-            raise ValueError(f"of the {name}, fewer than two went well: nothing to compare")
+    def read(cls, name: str, songs: Sequence[Song], trial: AlignmentRun) -> "Part":
+        """From the records that the trial left, of two songs or more."""
 
-        def records(what: str) -> dict[str, Record]:
+        def records(what: str) -> dict[str, TrackRecord]:
             return {song.song_id: trial.record(song.song_id, what) for song in songs}
 
         truths = {song.song_id: trial.truth(song) for song in songs}
@@ -67,16 +74,27 @@ class Part:
         }
         results = {name: prove(one, truths) for name, one in heard.items()}
         return cls(
-            name, songs, truths, heard, results, {one.name: key for key, one in trial.variations.items()}
+            name,
+            songs,
+            truths,
+            heard,
+            results,
+            {one.name: key for key, one in trial.variations.items()},
+            {
+                one.name: {song.song_id: trial.asked(song, one) for song in songs}
+                for one in trial.variations.values()
+                if one.lead_sheet != "none"
+            },
+            {song.song_id: trial.choice(song.song_id) for song in songs},
         )
 
 
 def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str], base: Variation) -> str:
     """The whole proof: a table for each part and variation, sound, seams and distribution."""
-    sampler, steps, guidance = base.recipe.sampling
+    sampler, steps, guidance, _ = base.config.sampling
     lines = ["# Does the band follow the singer?", ""]
     lines += [
-        f"Checkpoint {base.checkpoint}, codec {base.codec}, {sampler} with {steps} steps, guidance {guidance:g}, seed {base.seed}."
+        f"Checkpoint {base.checkpoint}, codec {base.codec}, {sampler} with {steps} steps, guidance {'of the network' if guidance is None else f'{guidance:g}'}, seed {base.seed}."
     ]
     lines += [
         "Means with 95% bootstrap intervals over songs. *Share closed*: of the distance from another song's band to the true one. *Margin*: the right vocals minus other songs' vocals.",
@@ -94,6 +112,14 @@ def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str],
             ]
         lines += [*table(part.results[first]), "", *verdict(part.results[first]), ""]
         lines += _variations(part)
+        lines += [
+            "### Obeyed: the lead sheet that was asked for, against what is heard",
+            "",
+            *obeyed_table(part),
+            "",
+        ]
+        lines += ["### Chosen: the lead sheet that the voice suggests, against the song's own", ""]
+        lines += [*chosen_table(list(part.choices.values())), ""]
         lines += _sound(part)
     if failures:
         lines += ["## Failed songs", ""] + [f"- {song}: {error}" for song, error in failures.items()]
@@ -113,6 +139,43 @@ def _variations(part: Part) -> list[str]:
     return [*lines, ""]
 
 
+def obeyed_table(part: Part) -> list[str]:
+    """Each band against its own lead sheet; the true band against the song's."""
+    columns = ("chord_fit", "chord_accuracy", "accent")
+    lines = [
+        "| | chord fit | chords right | accent on beats | onsets late by, ms | onsets off by, ms |",
+        "|---" * 6 + "|",
+    ]
+    first = next(iter(part.heard.values()))
+    bands: dict[str, tuple[Mapping[str, TrackRecord], Mapping[str, LeadSheet]]] = {
+        "the true band, its own": (first.truth, {one: choice.own for one, choice in part.choices.items()})
+    }
+    bands |= {name: (part.heard[name].generated, sheets) for name, sheets in part.asked.items()}
+    for name, (records, sheets) in bands.items():
+        fits, lags = [], []
+        for song_id, sheet in sheets.items():
+            hearing = records[song_id].hearing
+            truth = asked_for(sheet, first.truth[song_id].hearing)
+            fits.append(fit(hearing, truth))
+            lags.append(onset_lag(hearing.onsets, truth.beats))
+        values = [np.array([one[column] for one in fits]) for column in columns]
+        cells = [text(estimate(one)) for one in values]
+        cells += [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    clicks = list(part.choices.values())[:CLICKS]
+    heard = [
+        onset_lag(audio_features(click(one.own, one.seconds)).onsets, np.array(one.own.beats))
+        for one in clicks
+    ]
+    cells = [text(estimate(1000 * np.array([one[place] for one in heard])), digits=0) for place in (0, 1)]
+    lines.append("| a click on the beats: the measure's own | | | | " + " | ".join(cells) + " |")
+    return [
+        *lines,
+        "",
+        "Onsets nearest to the asked-for beats, of those within 100 ms: the median of a song, means over songs.",
+    ]
+
+
 def _sound(part: Part) -> list[str]:
     """How it sounds, by numbers, beside the true accompaniment; seams; distribution."""
     lines = [
@@ -125,7 +188,7 @@ def _sound(part: Part) -> list[str]:
     lines += ["|---" * (len(HEALTH) + 3) + "|"]
     for name, heard in part.heard.items():
         distances, size = frechet(heard)
-        rows: list[tuple[str, str, Mapping[str, Record]]] = [
+        rows: list[tuple[str, str, Mapping[str, TrackRecord]]] = [
             (f"generated, {name}", "generated", heard.generated)
         ]
         if name == next(iter(part.heard)):
@@ -134,7 +197,7 @@ def _sound(part: Part) -> list[str]:
             known = list(records.values())
             means = [_mean_of([one.figures[column] for one in known], digits) for column, _, digits in HEALTH]
             seams = _mean_of(
-                [accent(one.hearing.onset_strength, window_borders(one.seconds)) for one in known], 2
+                [accent(window_borders(one.seconds), one.hearing.onset_strength) for one in known], 2
             )
             lines.append(f"| {label} | " + " | ".join(means) + f" | {seams} | {distances[kind]:.1f} |")
     return [
@@ -181,7 +244,7 @@ def plots(parts: Sequence[Part]) -> bytes:
     return _png(figure)
 
 
-def spectrograms(part: Part, trial: Trial, songs: int = 3) -> bytes:
+def spectrograms(part: Part, trial: AlignmentRun, songs: int = 3) -> bytes:
     """The true band above what was made of its vocals, for the first songs."""
     from matplotlib.figure import Figure
 

@@ -1,6 +1,6 @@
 """What is known of one file once it has been heard: its record, small enough to keep for all that were ever heard.
 
-`Listener` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio, and
+`FeatureExtractor` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio, and
 30 kB for a preview.
 """
 
@@ -18,28 +18,30 @@ from torch import Tensor
 
 from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
+from samuel.errors import in_words
 from samuel.evaluation.aesthetics import AXES, Aesthetics
 from samuel.evaluation.anchors import ANCHORS
+from samuel.evaluation.features import AudioFeatures, audio_features
 from samuel.evaluation.figures import preview
 from samuel.evaluation.health import health
-from samuel.evaluation.hearing import Hearing, hear
 from samuel.evaluation.musicnn import DIMENSIONS, Musicnn
-from samuel.storage import is_s3, read_bytes
+from samuel.storage import StorageError, is_s3, read_bytes
 
 FORMAT = 1
 """Raise it when a figure is computed in another way: records of another format are made anew."""
+LEAST_SECONDS = 0.1
 PREVIEW = ("sound", "picture")
 
 
 @dataclass(frozen=True)
-class Record:
+class TrackRecord:
     """One heard file. After an error there are no figures and the hearing is that of nothing."""
 
     seconds: float
     """Length of the audio."""
     figures: dict[str, float]
     """AudioBox's four (NaN where it was not to be had) and the fields of `Health`."""
-    hearing: Hearing
+    hearing: AudioFeatures
     embedding: Float[Array, "patch 256"]
     error: str = ""
     work_seconds: dict[str, float] = field(default_factory=dict)
@@ -48,6 +50,8 @@ class Record:
     """A preview, as `figures.preview` makes it: an MP3 ..."""
     picture: bytes = b""
     """... and a WebP. Empty where none was asked for."""
+    passing: bool = False
+    """The error may be gone in another run: not to be kept."""
 
     def to_bytes(self) -> bytes:
         about = {key: getattr(self, key) for key in ("seconds", "figures", "error", "work_seconds")}
@@ -58,14 +62,14 @@ class Record:
         return buffer.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Record":
+    def from_bytes(cls, data: bytes) -> "TrackRecord":
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             about |= {name: arrays[name].tobytes() for name in PREVIEW if name in arrays}
-            return cls(hearing=Hearing.from_arrays(arrays), embedding=arrays["embedding"], **about)
+            return cls(hearing=AudioFeatures.from_arrays(arrays), embedding=arrays["embedding"], **about)
 
 
-class Listener:
+class FeatureExtractor:
     """Hears one file after another; loads its models once. `aesthetics`: as `Aesthetics` takes it, or "none".
 
     Raises WeightsError.
@@ -86,17 +90,23 @@ class Listener:
         self.musicnn = Musicnn(device)
         self.aesthetics = None if aesthetics == "none" else Aesthetics(aesthetics)
 
-    def __call__(self, source: str, max_seconds: float = 900.0) -> Record:
+    def __call__(self, source: str, max_seconds: float = 900.0) -> TrackRecord:
         """The record of a file, or of an anchor written as "anchor:NAME"; errors become its text."""
         began = time.perf_counter()
         try:
             audio = load(source, max_seconds)
+            return self.listen(audio, time.perf_counter() - began)
+        except StorageError as error:
+            return failed(str(error), passing=True)
+        except ValueError as error:
+            return failed(str(error))
         except Exception as error:  # one bad file never stops a run; it becomes a row with its reason
-            return failed(said(error))
-        return self.listen(audio, time.perf_counter() - began)
+            return failed(in_words(error), passing=True)
 
-    def listen(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> Record:
-        """The record of stereo at 44.1 kHz."""
+    def listen(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> TrackRecord:
+        """The record of stereo at 44.1 kHz. Raises ValueError for what is too short to be heard."""
+        if (seconds := audio.shape[-1] / SAMPLE_RATE) < LEAST_SECONDS:
+            raise ValueError(f"too short to be heard: {seconds:.4f} s, expected {LEAST_SECONDS:g} s or more")
         times = {"decode": decode_seconds}
         clock = time.perf_counter()
 
@@ -105,7 +115,7 @@ class Listener:
             clock, before = time.perf_counter(), clock
             times[name] = clock - before
 
-        hearing = hear(audio)
+        hearing = audio_features(audio)
         lap("hear")
         figures = asdict(health(audio, hearing))
         lap("health")
@@ -115,19 +125,23 @@ class Listener:
         lap("aesthetics")
         shown = preview(audio) if self.previews else (b"", b"")
         lap("preview")
-        return Record(audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, "", times, *shown)
+        return TrackRecord(
+            audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, "", times, *shown
+        )
 
 
-def failed(error: str) -> Record:
+def failed(error: str, *, passing: bool = False) -> TrackRecord:
     """The record of a file that could not be heard."""
     nothing = np.zeros(0, dtype=np.float32)
-    hearing = Hearing(nothing, nothing, nothing, np.zeros((12, 0), dtype=np.float32), nothing)
-    return Record(0.0, {}, hearing, np.zeros((0, DIMENSIONS), dtype=np.float32), error or "unknown error")
-
-
-def said(error: Exception) -> str:
-    """What went wrong; with the error's kind, where its text was not written for users."""
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    hearing = AudioFeatures(nothing, nothing, nothing, np.zeros((12, 0), dtype=np.float32), nothing)
+    return TrackRecord(
+        0.0,
+        {},
+        hearing,
+        np.zeros((0, DIMENSIONS), dtype=np.float32),
+        error or "unknown error",
+        passing=passing,
+    )
 
 
 def load(source: str, max_seconds: float) -> Float[Tensor, "2 samples"]:

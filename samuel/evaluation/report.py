@@ -14,13 +14,14 @@ from samuel.evaluation import figures, paper
 from samuel.evaluation.efficiency import Timing
 from samuel.evaluation.metrics import AESTHETICS, GROUPS, Group, Metric
 from samuel.evaluation.musicnn import NAME, PATCH_SECONDS
-from samuel.evaluation.record import Record
+from samuel.evaluation.record import TrackRecord
 from samuel.evaluation.scores import values
 from samuel.evaluation.statistics import CONFIDENCE, FEW, Estimate, estimate, paired_difference
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 TRUTH_NAME = "truth"
 """A system of this name is what the others are compared with, and competes with none."""
+MOST_ERRORS = 10
 MOST_ROWS = 300
 """Of the table of tracks, with a preview of some 40 kB each: the best and the worst tracks. All are in scores.csv."""
 RANKED_BY = ("CE", "truth_chroma", "vocals_chroma")
@@ -207,7 +208,13 @@ def plot(scores: pa.Table, group: Group) -> str:
 def markdown(scores: pa.Table, facts: Facts) -> str:
     """The report's tables, for a README or a pull request."""
     lines = [f"# Evaluation, {facts.made}", ""]
-    lines += [f"- {notice}" for notice in (*warnings_of(scores), *facts.notices)] + [""]
+    errors = [row for row in rows_of(scores) if row["error"]]
+    missing = [
+        f"{row['system']}: {row['track']} could not be heard: {row['error']}" for row in errors[:MOST_ERRORS]
+    ]
+    if len(errors) > MOST_ERRORS:
+        missing.append(f"and {len(errors) - MOST_ERRORS} more files; see scores.csv")
+    lines += [f"- {notice}" for notice in (*warnings_of(scores), *facts.notices, *missing)] + [""]
     found = tables(scores)
     if AESTHETICS.name not in [group.name for group, _ in found]:
         found.insert(0, (AESTHETICS, []))
@@ -251,7 +258,7 @@ def html(
     scores: pa.Table,
     facts: Facts,
     examples: Sequence[Example] = (),
-    previews: Mapping[tuple[str, str], Record] | None = None,
+    previews: Mapping[tuple[str, str], TrackRecord] | None = None,
 ) -> str:
     """The whole report as one page without outside files. `previews`: records by (system, track)."""
     from jinja2 import Environment, StrictUndefined
@@ -278,10 +285,11 @@ def html(
         rows=[(row, *_preview(previews or {}, row)) for row in shown],
         row_count=len(rows),
         errors=[row for row in rows if row["error"]],
+        most_errors=MOST_ERRORS,
     )
 
 
-def _preview(previews: Mapping[tuple[str, str], Record], row: dict[str, Any]) -> tuple[str, str]:
+def _preview(previews: Mapping[tuple[str, str], TrackRecord], row: dict[str, Any]) -> tuple[str, str]:
     """Sound and picture of a row as URIs, or nothing."""
     record = previews.get((row["system"], row["track"]))
     if record is None or not record.sound:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from samuel.songs import AUDIO_EXTENSIONS
+from samuel.catalogue.songs import AUDIO_EXTENSIONS
 from samuel.storage import as_path, join, kind_of, list_files
 
 

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from samuel.evaluation.agreement import with_truth, with_vocals
+from samuel.evaluation.agreement import with_reference, with_vocals
 from samuel.evaluation.distribution import frechet_distance
 from samuel.evaluation.metrics import METRICS
 from samuel.evaluation.musicnn import DIMENSIONS
-from samuel.evaluation.record import Record
+from samuel.evaluation.record import TrackRecord
 
-Tracks = Mapping[str, Record]
+Tracks = Mapping[str, TrackRecord]
 """A system's records by track."""
 
 SHUFFLES = 5
@@ -39,7 +39,7 @@ class Heard:
     systems: Mapping[str, Tracks]
     vocals: Tracks
     truth: Tracks
-    anchors: Mapping[str, Record]
+    anchors: Mapping[str, TrackRecord]
     sources: Mapping[tuple[str, str], str]
     """Where a (system, track) came from."""
 
@@ -49,6 +49,20 @@ class Heard:
         tracks = {**self.vocals, **self.truth} or first
         anchors: dict[str, Tracks] = {name: dict.fromkeys(tracks, one) for name, one in self.anchors.items()}
         return anchors | ({"the vocals themselves": self.vocals} if self.vocals else {})
+
+
+def uncompared(compared: Mapping[str, Tracks]) -> list[str]:
+    """A line for each group of records that lacks some, with the first one's reason: nothing is compared with those."""
+    lines = []
+    for name, tracks in compared.items():
+        errors = {track: record.error for track, record in tracks.items() if record.error}
+        if errors:
+            first, reason = next(iter(errors.items()))
+            lines.append(
+                f"{name}: {len(errors)} of {len(tracks)} could not be heard, so nothing is compared with them: "
+                f"{first}: {reason}{', ...' if len(errors) > 1 else ''}"
+            )
+    return lines
 
 
 def score(heard: Heard) -> pa.Table:
@@ -78,9 +92,8 @@ def score_shuffled(system: str, records: Tracks, heard: Heard) -> list[dict[str,
     """A row for each track, compared with vocals and truth of other tracks; none where there is one track only."""
     good = [track for track, record in records.items() if not record.error]
     rows = []
-    for place, track in enumerate(good):
-        others = [good[(place + step) % len(good)] for step in range(1, min(SHUFFLES, len(good) - 1) + 1)]
-        compared = [_compared(records[track], heard, other) for other in others]
+    for track in good:
+        compared = [_compared(records[track], heard, other) for other in others_of(good, track, SHUFFLES)]
         columns = {column for one in compared for column in one}
         means = {
             column: float(np.mean([one[column] for one in compared if column in one])) for column in columns
@@ -89,6 +102,12 @@ def score_shuffled(system: str, records: Tracks, heard: Heard) -> list[dict[str,
             name = {"system": SHUFFLED.format(system), "kind": "shuffled", "track": track, "error": ""}
             rows.append(name | {"source": "", "seconds": records[track].seconds} | means)
     return rows
+
+
+def others_of(tracks: list[str], track: str, most: int) -> list[str]:
+    """Up to `most` mismatched tracks: those that follow in the list, from its start again."""
+    place = tracks.index(track)
+    return [tracks[(place + step) % len(tracks)] for step in range(1, min(most, len(tracks) - 1) + 1)]
 
 
 def values(
@@ -125,13 +144,13 @@ def frechet_distances(systems: Mapping[str, Tracks], truth: Tracks) -> tuple[dic
     }, size
 
 
-def _compared(record: Record, heard: Heard, track: str) -> dict[str, float]:
+def _compared(record: TrackRecord, heard: Heard, track: str) -> dict[str, float]:
     compared: dict[str, float] = {}
     vocals, truth = heard.vocals.get(track), heard.truth.get(track)
     if vocals and not vocals.error:
-        compared |= with_vocals(record.hearing, vocals.hearing)
+        compared |= with_vocals(vocals.hearing, record.hearing)
     if truth and not truth.error:
-        compared |= with_truth(record.hearing, truth.hearing)
+        compared |= with_reference(truth.hearing, record.hearing)
     return compared
 
 

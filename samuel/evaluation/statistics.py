@@ -73,3 +73,16 @@ def share_closed(
     shares = shares[np.isfinite(shares)]  # a draw in which low and high are one has no share
     bounds = np.percentile(shares, [tail, 100 - tail]) if n > 1 and len(shares) else (np.nan, np.nan)
     return Estimate(n, float(share(rows.mean(axis=1))), float(bounds[0]), float(bounds[1]))
+
+
+def text(one: Estimate, sign: str = "", percent: bool = False, digits: int = 2) -> str:
+    """A mean and its interval; "–" where there is none."""
+    if not one.n or np.isnan(one.mean):
+        return "–"
+    form = f"{{:{sign}.0%}}" if percent else f"{{:{sign}.{digits}f}}"
+    interval = (
+        ""
+        if np.isnan(one.low) or one.low == one.high
+        else f" ({form.format(one.low)} to {form.format(one.high)})"
+    )
+    return form.format(one.mean) + interval

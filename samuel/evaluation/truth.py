@@ -14,10 +14,12 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 
 from samuel.evaluation.dynamics import level_agreement, rests_kept
+from samuel.evaluation.features import FRAME_RATE, AudioFeatures
 from samuel.evaluation.harmony import Chord, chord_accuracy, chord_fit, key_fit, key_of, key_score, triad
-from samuel.evaluation.hearing import FRAME_RATE, Hearing
 from samuel.evaluation.metrics import Metric
 from samuel.evaluation.rhythm import accent, beat_continuity, beat_f1
+from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord_names import key_name
 
 HARMONY, RHYTHM, DYNAMICS = "harmony", "rhythm", "dynamics"
 MEASURES: tuple[tuple[str, Metric], ...] = (
@@ -67,12 +69,12 @@ class Truth:
     beats: Float[Array, " beat"]
     chords: tuple[Chord, ...]
     key: str
-    band: Hearing
+    band: AudioFeatures
     """The true accompaniment."""
     estimated: bool = False
 
 
-def from_annotations(text: str, start: float, seconds: float, band: Hearing) -> Truth:
+def from_annotations(text: str, start: float, seconds: float, band: AudioFeatures) -> Truth:
     """The part of a song from `start` on, `seconds` long, of an annotations.json."""
     about: dict[str, Any] = json.loads(text)
     stop = start + seconds
@@ -85,7 +87,13 @@ def from_annotations(text: str, start: float, seconds: float, band: Hearing) -> 
     return Truth(beats, chords, about["key"], band)
 
 
-def estimated(band: Hearing) -> Truth:
+def asked_for(sheet: LeadSheet, band: AudioFeatures) -> Truth:
+    """A lead sheet as the truth: what a band that was given it should play."""
+    chords = tuple((chord.start, chord.end, chord.label) for chord in sheet.chords)
+    return Truth(np.array(sheet.beats), chords, key_name(sheet.key) if sheet.key else "X", band)
+
+
+def estimated(band: AudioFeatures) -> Truth:
     """Beats as librosa tracks them, the best triad of each two beats, and the key, all from the true accompaniment."""
     borders = band.beats[::2].tolist()
     chords = []
@@ -95,16 +103,16 @@ def estimated(band: Hearing) -> Truth:
     return Truth(band.beats, tuple(chords), key_of(band.chroma), band, estimated=True)
 
 
-def fit(heard: Hearing, truth: Truth) -> dict[str, float]:
+def fit(heard: AudioFeatures, truth: Truth) -> dict[str, float]:
     """`MEASURES` of a signal against a song; NaN where the song has nothing to compare with."""
     return {
-        "chord_fit": chord_fit(heard.chroma, truth.chords),
-        "chord_accuracy": chord_accuracy(heard.chroma, truth.chords),
-        "key_fit": key_fit(heard.chroma, truth.key) if truth.key != "X" else float("nan"),
+        "chord_fit": chord_fit(truth.chords, heard.chroma),
+        "chord_accuracy": chord_accuracy(truth.chords, heard.chroma),
+        "key_fit": key_fit(truth.key, heard.chroma) if truth.key != "X" else float("nan"),
         "key_score": key_score(truth.key, key_of(heard.chroma)) if truth.key != "X" else float("nan"),
-        "accent": accent(heard.onset_strength, truth.beats),
+        "accent": accent(truth.beats, heard.onset_strength),
         "beat_f1": beat_f1(truth.beats, heard.beats),
         "beat_continuity": beat_continuity(truth.beats, heard.beats),
-        "level": level_agreement(heard.level, truth.band.level),
-        "rests": rests_kept(heard.level, truth.band.level),
+        "level": level_agreement(truth.band.level, heard.level),
+        "rests": rests_kept(truth.band.level, heard.level),
     }

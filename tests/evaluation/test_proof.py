@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from samuel.evaluation.hearing import hear
+from samuel.evaluation.features import audio_features
 from samuel.evaluation.proof import Heard, prove, table, verdict
-from samuel.evaluation.record import Record
+from samuel.evaluation.record import TrackRecord
 from samuel.evaluation.trial import Variation, parse_variation
 from samuel.evaluation.truth import Truth
 from tests.evaluation import signals
@@ -15,16 +15,16 @@ NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 
 
 @pytest.fixture(scope="module")
-def bands() -> dict[str, Record]:
+def bands() -> dict[str, TrackRecord]:
     nothing = np.zeros((0, 256), dtype=np.float32)
     return {
-        name: Record(16.0, {}, hear(signals.band(16.0, key, beat)), nothing)
+        name: TrackRecord(16.0, {}, audio_features(signals.band(16.0, key, beat)), nothing)
         for name, (key, beat) in SONGS.items()
     }
 
 
 @pytest.fixture(scope="module")
-def truths(bands: dict[str, Record]) -> dict[str, Truth]:
+def truths(bands: dict[str, TrackRecord]) -> dict[str, Truth]:
     return {
         name: Truth(
             signals.beats(16.0, beat),
@@ -45,7 +45,7 @@ def transposed(chords: tuple, key: int) -> tuple:
 
 
 def test_the_true_band_closes_all_and_another_song_s_nothing(
-    bands: dict[str, Record], truths: dict[str, Truth]
+    bands: dict[str, TrackRecord], truths: dict[str, Truth]
 ) -> None:
     turned = dict(zip(SONGS, [*list(bands.values())[1:], next(iter(bands.values()))], strict=True))
     follows = {one.metric.column: one for one in prove(Heard(bands, bands, bands), truths)}
@@ -59,7 +59,7 @@ def test_the_true_band_closes_all_and_another_song_s_nothing(
 
 
 def test_the_table_has_every_measure_and_the_verdict_says_what_it_means(
-    bands: dict[str, Record], truths: dict[str, Truth]
+    bands: dict[str, TrackRecord], truths: dict[str, Truth]
 ) -> None:
     results = prove(Heard(bands, bands, bands), truths)
     assert len(table(results)) == 2 + len(results)

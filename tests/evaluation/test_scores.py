@@ -15,7 +15,7 @@ from samuel.evaluation.efficiency import Timing
 from samuel.evaluation.examples import make_examples
 from samuel.evaluation.metrics import METRICS
 from samuel.evaluation.paper import TABLE_I
-from samuel.evaluation.record import Listener, Record
+from samuel.evaluation.record import FeatureExtractor, TrackRecord
 from samuel.evaluation.report import (
     Facts,
     best_and_worst,
@@ -34,12 +34,12 @@ SONGS = {f"song {key}": {"transpose": key, "beat": 0.4 + 0.03 * key} for key in 
 
 
 @pytest.fixture(scope="module")
-def listener() -> Listener:
-    return Listener(previews=True)
+def listener() -> FeatureExtractor:
+    return FeatureExtractor(previews=True)
 
 
 @pytest.fixture(scope="module")
-def heard(listener: Listener) -> Heard:
+def heard(listener: FeatureExtractor) -> Heard:
     """ "good" plays each song's chords, "wrong" the next one's; "good" has one file that is no audio."""
     bands = {name: listener.listen(signals.band(10.0, **song)) for name, song in SONGS.items()}  # type: ignore[arg-type]
     names = list(SONGS)
@@ -81,7 +81,7 @@ def test_a_bad_file_is_a_row_with_its_error_and_no_figures(heard: Heard) -> None
 
 def test_records_survive_storage(heard: Heard) -> None:
     record = heard.systems["good"]["song 0"]
-    again = Record.from_bytes(record.to_bytes())
+    again = TrackRecord.from_bytes(record.to_bytes())
     assert again.figures == pytest.approx(record.figures, nan_ok=True)
     assert np.array_equal(again.embedding, record.embedding)
     assert np.allclose(again.hearing.level, record.hearing.level, atol=0.05)
@@ -89,11 +89,13 @@ def test_records_survive_storage(heard: Heard) -> None:
     assert again.picture == record.picture
 
 
-def test_a_file_has_the_same_scores_whatever_was_heard_before(listener: Listener, tmp_path: Path) -> None:
+def test_a_file_has_the_same_scores_whatever_was_heard_before(
+    listener: FeatureExtractor, tmp_path: Path
+) -> None:
     audio.write(tmp_path / "1.flac", signals.band(7.0))
     first = listener(str(tmp_path / "1.flac"))
     listener.listen(0.1 * torch.randn(2, 44_100 * 5))
-    second = Listener()(str(tmp_path / "1.flac"))
+    second = FeatureExtractor()(str(tmp_path / "1.flac"))
     assert first.figures == pytest.approx(second.figures, rel=0, abs=0, nan_ok=True)
     assert np.array_equal(first.embedding, second.embedding)
     for name, array in first.hearing.arrays().items():
@@ -101,7 +103,7 @@ def test_a_file_has_the_same_scores_whatever_was_heard_before(listener: Listener
 
 
 def test_frechet_distance_puts_the_truth_first_and_noise_far_away(heard: Heard) -> None:
-    systems: Mapping[str, Mapping[str, Record]] = {"truth": heard.truth, **heard.anchor_tracks()}
+    systems: Mapping[str, Mapping[str, TrackRecord]] = {"truth": heard.truth, **heard.anchor_tracks()}
     distances, vectors = frechet_distances(systems, heard.truth)
     assert vectors == 6  # two songs a half, three patches each
     assert min(distances, key=distances.__getitem__) in ("truth", "the vocals themselves")
@@ -143,7 +145,7 @@ def test_the_report_says_everything_and_needs_nothing_else(heard: Heard, tmp_pat
 
 def test_the_paper_s_table_stands_beside_new_scores(heard: Heard) -> None:
     rated = {
-        name: Record(
+        name: TrackRecord(
             one.seconds,
             one.figures | {"PQ": 5.0, "PC": 4.0, "CE": 3.0, "CU": 2.0},
             one.hearing,

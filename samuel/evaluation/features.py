@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import librosa
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
@@ -28,7 +27,7 @@ AUDIBLE_DBFS = -60.0  # quieter frames have no harmony
 
 
 @dataclass(frozen=True)
-class Hearing:
+class AudioFeatures:
     """The features of one signal."""
 
     onset_strength: Float[Array, " onset_frame"]
@@ -45,10 +44,10 @@ class Hearing:
     def seconds(self) -> float:
         return len(self.level) / FRAME_RATE
 
-    def until(self, seconds: float) -> "Hearing":
+    def until(self, seconds: float) -> "AudioFeatures":
         """The beginning only."""
         frames, onset_frames = round(seconds * FRAME_RATE), round(seconds * ONSET_RATE)
-        return Hearing(
+        return AudioFeatures(
             self.onset_strength[:onset_frames],
             self.onsets[self.onsets < seconds],
             self.beats[self.beats < seconds],
@@ -65,12 +64,14 @@ class Hearing:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array]) -> "Hearing":
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> "AudioFeatures":
         return cls(**{field.name: arrays[field.name].astype(np.float32) for field in fields(cls)})
 
 
-def hear(audio: Float[Tensor, "2 samples"]) -> Hearing:
+def audio_features(audio: Float[Tensor, "2 samples"]) -> AudioFeatures:
     """Listen to stereo at 44.1 kHz, of any length."""
+    from samuel.compiled import librosa
+
     mono = resample(audio.mean(dim=0, keepdim=True), SAMPLE_RATE, RATE)[0].cpu().numpy()
     strength = librosa.onset.onset_strength(y=mono, sr=RATE, hop_length=ONSET_HOP)
     chroma = librosa.feature.chroma_stft(y=mono, sr=RATE, n_fft=CHROMA_WINDOW, hop_length=HOP, tuning=0.0)
@@ -80,7 +81,7 @@ def hear(audio: Float[Tensor, "2 samples"]) -> Hearing:
     sounds = bool(strength.max(initial=0.0) > 0)  # else librosa finds onsets in nothing
     onsets = librosa.onset.onset_detect(onset_envelope=strength, **times) if sounds else np.zeros(0)
     beats = librosa.beat.beat_track(onset_envelope=strength, **times)[1] if sounds else np.zeros(0)
-    return Hearing(
+    return AudioFeatures(
         strength.astype(np.float32),
         onsets.astype(np.float32),
         beats.astype(np.float32),
