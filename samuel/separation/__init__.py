@@ -4,7 +4,6 @@ Audio is float32 (2, samples) in [-1, 1] at 44.1 kHz. So whatever a separator mi
 always add up to the song.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +13,10 @@ from torch import Tensor
 
 from samuel.config import AUDIO_CHANNELS
 
-logger = logging.getLogger(__name__)
+DEMUCS_LICENCE = (
+    "none stated; of the pre-trained Demucs models their author says: for scientific purposes only "
+    "(https://github.com/facebookresearch/demucs/issues/327)"
+)
 
 
 @runtime_checkable
@@ -38,26 +40,26 @@ class Stems:
 def load_separator(name: str = "spleeter", device: str | torch.device = "cpu") -> Separator:
     """A separator by name.
 
-    "spleeter": its weights are installed with this project. "htdemucs" or another name of a Demucs model:
-    fetched from its hub. A path to a folder or file of Demucs weights: read from there. "auto": htdemucs
-    if its weights can be had, else spleeter, with a warning. A job of several machines chooses once and
-    passes on the `name` of the choice: one of them may reach the hub when another does not.
+    "spleeter", and "auto": its weights are installed with this project, under the MIT licence. "htdemucs" or another
+    name of a Demucs model: fetched from its hub; what these weights may be used for is in doubt (see `licence_of`), so
+    they are never chosen unasked. A path to a folder or file of Demucs weights: read from there.
 
     On a GPU it computes in half precision. Raises ValueError, saying what to do, where weights are missing.
     """
-    from samuel.separation.demucs import WeightsUnavailable, load_demucs
+    from samuel.separation.demucs import load_demucs
     from samuel.separation.spleeter import Spleeter
 
-    device = torch.device(device)
-    if name == "spleeter":
-        return Spleeter(device)
-    if name != "auto":
-        return load_demucs(name, device)
-    try:
-        return load_demucs("htdemucs", device)
-    except WeightsUnavailable as error:
-        logger.warning("separator auto: spleeter, for %s", error)
-        return Spleeter(device)
+    chosen = torch.device(device)
+    return Spleeter(chosen) if name in ("auto", "spleeter") else load_demucs(name, chosen)
+
+
+def licence_of(identity: str) -> str:
+    """What is known of the licence of a separator's weights, by its identity."""
+    if identity.startswith("spleeter:"):
+        return "MIT"
+    if identity.startswith("demucs:"):
+        return DEMUCS_LICENCE
+    return "unknown"
 
 
 def split_stems(separator: Separator, audio: Float[Tensor, "2 samples"]) -> Stems:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from samuel.separation import Separator, load_separator, split_stems
+from samuel.separation import Separator, licence_of, load_separator, split_stems
 from samuel.separation import demucs as demucs_models
 from tests.separation.tiny_demucs import save_model, tiny_model
 
@@ -36,14 +36,18 @@ def test_a_model_that_cannot_be_fetched_says_what_to_do() -> None:
         load_separator("htdemucs")
 
 
-@pytest.mark.usefixtures("no_hub")
-def test_auto_falls_back_to_what_is_installed_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    assert load_separator("auto").identity.startswith("spleeter:2stems@")
-    assert "separator auto: spleeter, for the weights of the Demucs model 'htdemucs'" in caplog.text
-
-
-def test_auto_prefers_demucs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The hub's download replaced by files that lie here."""
+def test_auto_never_chooses_what_a_licence_may_forbid(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not even where the weights of Demucs are at hand: here the hub's download replaced by files that lie here."""
     folder = save_model(tmp_path, tiny_model())
     monkeypatch.setattr(demucs_models, "_hub_files", lambda name: demucs_models._local_files(folder))
-    assert load_separator("auto").identity.startswith("demucs:tiny-")
+    by_name = load_separator("htdemucs").identity
+    assert by_name.startswith("demucs:tiny-")
+    assert "for scientific purposes only" in licence_of(by_name)
+    auto = load_separator("auto")
+    assert (auto.name, auto.identity.split("@")[0], licence_of(auto.identity)) == (
+        "spleeter",
+        "spleeter:2stems",
+        "MIT",
+    )

@@ -5,10 +5,11 @@ The result lies in the audio store, the folder `<popdb>/audio`, as `<song_id>.<e
 fetched again. Work goes on in a temporary local folder, so a partial file is never visible in the store, and a
 try that follows a broken one resumes its part.
 
-Passing faults (429, 5xx, time-outs, broken connections) are tried again with growing pauses, never sooner than the
-server's Retry-After; all else fails at once. `wait_turn` is called before each batch of requests (a search, the
+Passing faults (429, 5xx, time-outs, broken connections, files that are cut off) are tried again with growing pauses,
+never sooner than the server's Retry-After; a 403 is tried once more; all else fails at once. `wait_turn` is called before each batch of requests (a search, the
 look-up of one candidate, the fetching of one file): a job shares one
-`samuel.rate_limit.RateLimiter` over a cluster through it.
+`samuel.catalogue.rate_limit.RateLimiter` over a cluster through it. `hold` is called with the seconds that a site asks not to be
+asked for, so that other songs wait, too.
 YouTube needs a JavaScript runtime (deno) on the machine for some formats; yt-dlp's documentation says how.
 """
 
@@ -26,9 +27,17 @@ import tenacity
 from upath import UPath
 
 from samuel import storage
-from samuel.audio import AudioError, probe
-from samuel.download_errors import PASSING, DownloadError, explained
-from samuel.songs import Song
+from samuel.audio import AudioError, missing_part, probe
+from samuel.catalogue.download_errors import (
+    MOST_TRIES,
+    PASSING,
+    REFUSING,
+    DownloadError,
+    Reason,
+    disk_fault,
+    explained,
+)
+from samuel.catalogue.songs import Song
 
 if TYPE_CHECKING:
     import yt_dlp
@@ -39,6 +48,8 @@ BYTES_PER_SECOND = 1_536_000  # stereo at 192 kHz in 32 bit: more bytes than thi
 LONGEST_PAUSE_SECONDS = 600.0
 Number = int | float
 REDIRECTIONS = 5
+LEAST_SHARE = 0.9  # of the length that a song's page says: less is cut off, or a preview
+LEAST_MISSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ def download(
     store: storage.Location,
     options: DownloadOptions | None = None,
     wait_turn: Callable[[], None] = lambda: None,
+    hold: Callable[[float], None] = lambda _: None,
 ) -> Fetched:
     """Fetch a song of kind "query" or "url" into the store, unless it is there.
 
@@ -88,18 +100,24 @@ def download(
     if there := stored(song, store):
         return Fetched(there, 0)
     options = options or DownloadOptions()
+    forbidden: set[str] = set()
+    told = tenacity.before_sleep_log(log, logging.INFO)
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        told(state)
+        if _error(state).reason == "too many requests":
+            hold(state.next_action.sleep if state.next_action else 0.0)
+
     tries = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(
-            lambda error: isinstance(error, DownloadError) and error.reason in PASSING
-        ),
+        retry=_is_tried_again,
         wait=_Pauses(options.first_pause_seconds),
         stop=tenacity.stop_any(_AskedForTooMuch(), tenacity.stop_after_attempt(options.tries)),
-        before_sleep=tenacity.before_sleep_log(log, logging.INFO),
+        before_sleep=before_sleep,
         reraise=True,
     )
     with tempfile.TemporaryDirectory(prefix="samuel-download-") as folder:
         try:
-            file = tries(_fetch, song, Path(folder), options, wait_turn)
+            file = tries(_fetch, song, Path(folder), options, wait_turn, forbidden)
         except DownloadError as error:
             made = int(tries.statistics["attempt_number"])
             raise DownloadError(str(error.args[0]), error.reason, made, error.retry_after) from error
@@ -125,9 +143,21 @@ class _Pauses:
         return max(self._growing(state), _asked(state))
 
 
-def _asked(state: tenacity.RetryCallState) -> float:
+def _error(state: tenacity.RetryCallState) -> DownloadError:
+    """Why a try failed; a nameless error where it did for no reason of a download."""
     error = state.outcome.exception() if state.outcome else None
-    return error.retry_after if isinstance(error, DownloadError) else 0.0
+    return error if isinstance(error, DownloadError) else DownloadError("")
+
+
+def _is_tried_again(state: tenacity.RetryCallState) -> bool:
+    reason = _error(state).reason
+    return (reason in PASSING or reason in MOST_TRIES) and state.attempt_number < MOST_TRIES.get(
+        reason, 1 << 30
+    )
+
+
+def _asked(state: tenacity.RetryCallState) -> float:
+    return _error(state).retry_after
 
 
 class _AskedForTooMuch(tenacity.stop.stop_base):
@@ -137,29 +167,59 @@ class _AskedForTooMuch(tenacity.stop.stop_base):
         return _asked(state) > LONGEST_PAUSE_SECONDS
 
 
-def _fetch(song: Song, folder: Path, options: DownloadOptions, wait_turn: Callable[[], None]) -> Path:
-    """One try: the fetched file in `folder`."""
+def _fetch(
+    song: Song,
+    folder: Path,
+    options: DownloadOptions,
+    wait_turn: Callable[[], None],
+    forbidden: set[str],
+) -> Path:
+    """One try: the fetched file in `folder`. `forbidden`: addresses that were refused by an earlier try."""
     from yt_dlp.utils import YoutubeDLError
 
+    for file in _fetched(folder):  # of an earlier try, cut off; a part is resumed
+        file.unlink()
     try:
         with _client(folder, options) as client:
-            info = _found(client, song, options, wait_turn)
+            info = _found(client, song, options, wait_turn, forbidden)
             wait_turn()
             client.process_ie_result(info, download=True)
     except YoutubeDLError as error:
+        if full := disk_fault(error):
+            raise storage.StorageError(f"cannot write a download to {folder}: {full}; make room") from error
         raise explained(error, song.source) from error
-    files = [file for file in folder.glob("audio.*") if file.suffix not in (".part", ".ytdl")]
+    files = _fetched(folder)
     if len(files) != 1 or files[0].stat().st_size == 0:
         raise DownloadError(f"{song.source} gave no file, or one too big for {_minutes(options)}", "no audio")
-    try:
-        seconds = probe(files[0]).seconds
-    except AudioError as error:
-        raise DownloadError(f"what {song.source} gave is no audio: {error}", "no audio") from error
-    if seconds is not None and seconds > options.longest_seconds:
-        raise DownloadError(
-            f"{song.source} lasts {seconds / 60:.0f} minutes, longer than {_minutes(options)}", "too long"
-        )
+    _check(files[0], song.source, info.get("duration"), options)
     return files[0]
+
+
+def _fetched(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("audio.*") if file.suffix not in (".part", ".ytdl")]
+
+
+def _check(file: Path, source: str, page_seconds: Any, options: DownloadOptions) -> None:
+    """Raise DownloadError for a file that is no audio, is cut off, or lasts too long."""
+    try:
+        seconds = probe(file).seconds
+        missing = missing_part(file)
+    except AudioError as error:
+        reason: Reason = "cut off" if str(error).startswith("cut off") else "no audio"
+        raise DownloadError(f"what {source} gave is no audio: {error}", reason) from error
+    if missing:
+        raise DownloadError(f"what {source} gave is not whole: {missing}", "cut off")
+    if seconds is None:
+        return
+    if seconds > options.longest_seconds:
+        raise DownloadError(
+            f"{source} lasts {seconds / 60:.0f} minutes, longer than {_minutes(options)}", "too long"
+        )
+    if page_seconds and seconds < LEAST_SHARE * page_seconds - LEAST_MISSING_SECONDS:
+        raise DownloadError(
+            f"{source} gave {seconds:.0f} s of the {page_seconds:.0f} s that its page says: cut off, or a preview",
+            "cut off",
+        )
 
 
 def _client(folder: Path, options: DownloadOptions) -> "yt_dlp.YoutubeDL":
@@ -201,9 +261,16 @@ def _client(folder: Path, options: DownloadOptions) -> "yt_dlp.YoutubeDL":
 
 
 def _found(
-    client: "yt_dlp.YoutubeDL", song: Song, options: DownloadOptions, wait_turn: Callable[[], None]
+    client: "yt_dlp.YoutubeDL",
+    song: Song,
+    options: DownloadOptions,
+    wait_turn: Callable[[], None],
+    forbidden: set[str],
 ) -> dict[str, Any]:
-    """The look-up of the song's recording: for a query, of the first candidate that passes the filters."""
+    """The look-up of the song's recording: for a query, of the first candidate that passes the filters.
+
+    A site that refuses one candidate would refuse the next: that is no reason to ask for it.
+    """
     from yt_dlp.utils import YoutubeDLError
 
     if song.kind == "url":
@@ -228,8 +295,12 @@ def _found(
         except DownloadError as error:
             refused.append(error)
         except YoutubeDLError as error:
+            if disk_fault(error):
+                raise
             refusal = explained(error, song.source)
-            if refusal.reason in PASSING:
+            seen = str(entry.get("url") or entry.get("id")) in forbidden
+            if refusal.reason in PASSING or (refusal.reason in REFUSING and not seen):
+                forbidden.add(str(entry.get("url") or entry.get("id")))
                 raise refusal from error
             refused.append(refusal)
     if refused:

@@ -182,7 +182,7 @@ def test_links_and_pipes_in_a_listing(tmp_path: Path) -> None:
 
 def told_to_wait(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What `samuel.storage` logs before it tries again."""
-    return [one.getMessage() for one in caplog.records if one.name == "samuel.storage"]
+    return [one.getMessage() for one in caplog.records if one.name == "samuel.storage.files"]
 
 
 def test_wrong_credentials_are_told_apart(

@@ -1,16 +1,29 @@
 """Mixing: loudness beside another library's, peaks by another way of finding them."""
 
+import io
+
 import numpy as np
 import pyloudnorm
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import resample
 from torch import Tensor
 
+from samuel.audio import FILE_FORMATS, decode
+from samuel.audio.loudness import (
+    _sliding_mean,
+    _sliding_minimum,
+    encoded,
+    limit,
+    loudness,
+    loudness_remark,
+    mix,
+    true_peak,
+)
 from samuel.config import SAMPLE_RATE
-from samuel.mixing import limit, loudness, mix, true_peak
 from tests.jobs.songs import song_audio
 
 
@@ -84,6 +97,43 @@ def test_a_low_tone_is_turned_down_without_being_bent() -> None:
     limited = limit(2 * tone, -1.0)[:, middle]
     torch.testing.assert_close(limited, limited.max() * tone[:, middle], atol=2e-3, rtol=0)
     assert limited.max() == pytest.approx(10 ** (-1 / 20), rel=0.02)
+
+
+@pytest.mark.parametrize("gain", [1.5, 4.0])
+def test_what_was_limited_is_not_limited_again(gain: float) -> None:
+    limited = limit(gain * mix(song_audio(8.0, 1), drums(8.0, 2)), -1.0)
+    assert torch.equal(limit(limited, -1.0), limited)
+
+
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
+def test_files_stay_below_the_ceiling_when_they_are_decoded(file_format: str) -> None:
+    loud = mix(song_audio(8.0, 1), drums(8.0, 2), lufs=-9.0)
+    for audio in (loud, 1.2 * loud):  # a mix, and a band that goes over full scale
+        read = decode(io.BytesIO(encoded(audio, file_format)))
+        assert true_peak(read) <= -1
+        assert loudness(read) == pytest.approx(loudness(limit(audio, -1.0)), abs=1.0)
+
+
+def test_what_is_within_the_ceiling_is_written_as_it_is() -> None:
+    audio = 0.5 * song_audio(2.0, 1)
+    assert torch.allclose(decode(io.BytesIO(encoded(audio, "wav"))), audio, atol=2**-23)
+
+
+def test_a_loudness_that_was_not_reached_is_told() -> None:
+    vocals, band = song_audio(10.0, 1), drums(10.0, 2)
+    assert loudness_remark(mix(vocals, band), -14.0) == ""
+    assert "LUFS, not -5" in loudness_remark(mix(vocals, band, lufs=-5.0), -5.0)
+    assert loudness_remark(torch.zeros(2, SAMPLE_RATE), -14.0) == ""
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 30, 100])
+def test_sliding_extremes_are_those_of_scipy(length: int) -> None:
+    values = np.random.default_rng(length).random(length).astype(np.float32)
+    for reach in (1, 3, 20):
+        least = minimum_filter1d(values, 2 * reach + 1, mode="nearest")
+        np.testing.assert_array_equal(_sliding_minimum(values, reach), least)
+        mean = uniform_filter1d(values, 2 * reach + 1, mode="nearest")
+        np.testing.assert_allclose(_sliding_mean(values, reach), mean, rtol=1e-5)
 
 
 def test_silent_vocals_or_band_leave_the_other() -> None:

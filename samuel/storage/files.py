@@ -47,6 +47,9 @@ PASSING_CODES = ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingExceptio
 class StorageError(ValueError):
     """A place that cannot be read or written until the user changes something; the message says what."""
 
+    may_pass: bool = False
+    """Whether it was a passing fault that took longer than `patience()`: another machine may have more luck."""
+
 
 @dataclass(frozen=True)
 class StoredFile:
@@ -229,7 +232,9 @@ def patiently(call: Callable[[], Result], path: Location, doing: str) -> Result:
         message = _explain(error, str(path), doing)
         if message is None:
             raise
-        raise StorageError(message) from error
+        told = StorageError(message)
+        told.may_pass = is_s3(path) and _may_pass(error)
+        raise told from error
 
 
 def _write_beside(path: UPath, fill: Callable[[IO[bytes]], object]) -> None:

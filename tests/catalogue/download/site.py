@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from samuel import storage
-from samuel.download import DownloadOptions, download
-from samuel.download_errors import DownloadError
-from samuel.songs import Song, url_song
+from samuel.catalogue.download import DownloadOptions, download
+from samuel.catalogue.download_errors import DownloadError
+from samuel.catalogue.songs import Song, url_song
 
 QUICK = DownloadOptions(
     search="testsearch",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.download.site import Site
+from tests.catalogue.download.site import Site
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from samuel import download as downloading
 from samuel import storage
-from samuel.download import download
-from samuel.songs import Song, url_song
-from tests.download.site import QUICK, SONG, Site, at_first, file, refused, status, wav
+from samuel.catalogue import download as downloading
+from samuel.catalogue.download import download
+from samuel.catalogue.songs import Song, url_song
+from tests.catalogue.download.site import QUICK, SONG, Site, at_first, file, refused, status, wav
 from tests.s3 import S3Location
 
 
@@ -57,7 +57,7 @@ def test_a_page_with_one_song(site: Site, store: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(404, "not found"), (410, "not found"), (403, "needs cookies"), (451, "blocked in this country")],
+    [(404, "not found"), (410, "not found"), (401, "needs cookies"), (451, "blocked in this country")],
 )
 def test_what_does_not_pass_is_not_tried_again(site: Site, store: str, code: int, reason: str) -> None:
     error = refused(site.song("/x.wav", status(code)), store)
@@ -65,12 +65,34 @@ def test_what_does_not_pass_is_not_tried_again(site: Site, store: str, code: int
     assert site.url in str(error)
 
 
+def test_a_403_has_a_second_try(site: Site, store: str) -> None:
+    """YouTube's addresses of files expire, and a page that is asked for again gives new ones."""
+    assert download(site.song("/x.wav", at_first(1, status(403), file(SONG))), store, QUICK).tries == 2
+    error = refused(site.song("/y.wav", status(403)), store + "2")
+    assert (error.reason, error.tries, site.asked["/y.wav"]) == ("forbidden", 2, 2)
+    assert "cookies file" in str(error)
+
+
+def test_a_file_that_is_cut_off_is_fetched_again(site: Site, store: str) -> None:
+    """The server breaks off and says that this was all."""
+    whole = wav(20)
+    fetched = download(site.song("/x.wav", at_first(2, file(whole[:100_000]), file(whole))), store, QUICK)
+    assert fetched.tries == 2  # a look at the page and one at the file are two answers
+    assert storage.read_bytes(fetched.path) == whole
+    error = refused(site.song("/y.wav", file(whole[:100_000])), store + "2")
+    assert (error.reason, error.tries) == ("cut off", 3)
+    assert "its header says 320044 bytes, 100000 are there" in str(error)
+
+
 def test_429_that_recovers_after_the_time_it_names(site: Site, store: str) -> None:
     song = site.song("/x.wav", at_first(1, status(429, Retry_After="2"), file(SONG)))
     begun = time.monotonic()
-    fetched = download(song, store, QUICK)
+    held: list[float] = []
+    fetched = download(song, store, QUICK, hold=held.append)
     assert time.monotonic() - begun >= 2
     assert fetched.tries == 2
+    assert len(held) == 1  # so that other songs wait, too
+    assert held[0] >= 2
     assert storage.read_bytes(fetched.path) == SONG
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from samuel import audio
-from samuel.audio import AudioError
+from samuel.audio import AudioError, files
 from samuel.config import SAMPLE_RATE
 
 RATES = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
@@ -50,6 +50,7 @@ def encoded(
     rate: int = SAMPLE_RATE,
     layout: str = "stereo",
     picture: bool = False,
+    bit_rate: int | None = None,
     **options: str,
 ) -> io.BytesIO:
     """A file made by FFmpeg: (codec, float samples (samples, channels)) a stream, perhaps with video."""
@@ -65,6 +66,8 @@ def encoded(
                 out.mux(video.encode(image))
             out.mux(video.encode(None))
         for stream, (_, samples) in zip(audio_streams, streams, strict=True):
+            if bit_rate:
+                stream.bit_rate = bit_rate
             packed = np.ascontiguousarray(samples.T.astype(np.float32))
             resampler = av.AudioResampler(
                 stream.codec_context.format, layout, rate, stream.codec_context.frame_size
@@ -197,7 +200,7 @@ def test_a_rate_that_changes_on_the_way() -> None:
             for piece in np.array_split(tone(rate, 2).astype(np.float32), 7):
                 yield piece, rate
 
-    received = torch.from_numpy(np.concatenate(list(audio._resampled(frames()))).T)
+    received = torch.from_numpy(np.concatenate(list(files._resampled(frames()))).T)
     expected = torch.from_numpy(tone(SAMPLE_RATE, 2)).T.float()
     assert received.shape[1] == 3 * SAMPLE_RATE
     for second in received.split(SAMPLE_RATE, 1):

@@ -1,4 +1,4 @@
-"""samuel.songs and samuel.titles: ids that mean the same song everywhere, and every form of catalogue."""
+"""samuel.catalogue.songs and samuel.catalogue.titles: ids that mean the same song everywhere, and every form of catalogue."""
 
 import os
 import re
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samuel import songs, storage, titles
+from samuel import storage
+from samuel.catalogue import songs, titles
+from samuel.stems.reading import read_stems, stems_at
 from tests.s3 import S3Location
 
 LETTERS = st.text(st.characters(categories=["L", "N"]), min_size=1)
@@ -192,7 +194,7 @@ def test_the_kaggle_table(tmp_path: Path) -> None:
     ]
     assert catalogue.duplicates == 2
     assert all(song.kind == "query" and song.source == song.title for song in catalogue.songs)
-    assert "1 rows of" in catalogue.warnings[0]
+    assert "1 line of" in catalogue.warnings[0]
     assert "lines 6" in catalogue.warnings[0]
 
 
@@ -300,11 +302,11 @@ def test_a_folder_of_files_and_stems(folder: str) -> None:
     )
     assert storage.read_bytes(found["/odd::name #1?.webm"].source) == bytes(7)
     assert any("1 hidden audio files" in warning for warning in catalogue.warnings)
-    vocals, others = songs.stem_files(found["/stems/Song A"].source)
-    assert vocals == folder + "/stems/Song A/vocals.wav"
-    assert others == [folder + "/stems/Song A/bass.wav", folder + "/stems/Song A/drums.wav"]
+    stems = stems_at(found["/stems/Song A"].source)
+    assert stems.voices == (folder + "/stems/Song A/vocals.wav",)
+    assert stems.accompaniment == (folder + "/stems/Song A/bass.wav", folder + "/stems/Song A/drums.wav")
     with pytest.raises(ValueError, match="at least one other audio file"):
-        songs.stem_files(found["/stems/Song B"].source)
+        read_stems(found["/stems/Song B"].source)
 
 
 def test_ids_stay_when_a_folder_moves_to_s3_and_change_with_the_content(
@@ -342,11 +344,11 @@ def test_stems_beside_their_mixture(tmp_path: Path) -> None:
         {"a/vocals.wav": 1, "a/mixture.wav": 1, "a/bass.wav": 1, "a/other.wav": 1, "a/notes.txt": 1},
     )
     _fill(str(tmp_path), {"b/vocals.wav": 1, "b/no_vocals.wav": 1, "b/bass.wav": 1})
-    assert songs.stem_files(str(tmp_path / "a"))[1] == [
+    assert stems_at(str(tmp_path / "a")).accompaniment == (
         str(tmp_path / "a/bass.wav"),
         str(tmp_path / "a/other.wav"),
-    ]
-    assert songs.stem_files(str(tmp_path / "b"))[1] == [str(tmp_path / "b/no_vocals.wav")]
+    )
+    assert stems_at(str(tmp_path / "b")).accompaniment == (str(tmp_path / "b/no_vocals.wav"),)
 
 
 def test_folders_without_audio_and_missing_ones(folder: str) -> None:
