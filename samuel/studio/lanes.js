@@ -6,6 +6,9 @@ import { peaks } from "./player.js";
 
 const nonce = document.querySelector("meta[name=csp-nonce]").content;
 
+/** The scale of all lanes: 1 shows the whole song. `scrolled(second, lane)`: a lane was, so that this is its left edge. */
+export const view = { zoom: 1, scrolled: () => {} };
+
 /** A colour of the style sheet as a canvas takes it. */
 function colour(name) {
   const probe = document.body.appendChild(document.createElement("span"));
@@ -16,7 +19,8 @@ function colour(name) {
 }
 
 export class Lane {
-  /** `side`: "voice" or "band". `on` has the lane's events: heard, mute, solo, part, stem, mix, remove. */
+  /** `side`: "voice" or "band". `on` has the lane's events: heard, mute, solo, part, stem, stems, midi, mix, remove; `dragged` gives a file
+   * of a kind as { address, name, type }. */
   constructor(parent, player, { name, side, title, note }, on) {
     this.name = name;
     this.side = side;
@@ -43,10 +47,25 @@ export class Lane {
     part(".get-stem").setAttribute("aria-label", `Download ${title}`);
     part(".get-mix").addEventListener("click", () => on.mix(this));
     part(".get-mix").setAttribute("aria-label", `Download the mix of the voice and ${title}`);
+    part(".get-stems").addEventListener("click", () => on.stems(this));
+    part(".get-stems").setAttribute("aria-label", `Download drums, bass and others of the arrangement of ${title}`);
+    part(".get-midi").addEventListener("click", () => on.midi(this));
+    part(".get-midi").setAttribute("aria-label", `Download the arrangement of ${title} as MIDI`);
     part(".drop-lane").addEventListener("click", () => on.remove(this));
     part(".drop-lane").setAttribute("aria-label", `Remove ${title}`);
+    for (const kind of ["stem", "stems", "midi", "mix"]) {
+      const button = part(`.get-${kind}`);
+      button.draggable = true;
+      button.addEventListener("dragstart", (event) => {
+        const file = on.dragged(this, kind);
+        if (!file) return event.preventDefault();
+        event.dataTransfer.effectAllowed = "copy";
+        event.dataTransfer.setData("DownloadURL", `${file.type}:${file.name}:${file.address}`);
+        event.dataTransfer.setData("text/uri-list", file.address);
+      });
+    }
     if (side === "voice") {
-      for (const selector of ["input", ".part", ".get-mix", ".drop-lane"]) part(selector).remove();
+      for (const selector of ["input", ".part", ".get-stems", ".get-midi", ".get-mix", ".drop-lane"]) part(selector).remove();
     }
     parent.append(this.element);
     this.onPart = on.selected;
@@ -71,8 +90,10 @@ export class Lane {
       barMinHeight: 1,
       ...this.colours(),
       cspNonce: nonce,
+      minPxPerSec: this.pixels(),
       plugins: this.regions ? [this.regions] : [],
     });
+    this.wave.on("scroll", (second) => view.scrolled(second, this));
     if (this.regions) {
       this.regions.enableDragSelection({ color: colour("--selection"), minLength: 0.2 });
       this.regions.on("region-created", (region) => {
@@ -81,6 +102,21 @@ export class Lane {
       });
       this.regions.on("region-updated", (region) => this.onPart(this, region.start, region.end));
     }
+  }
+
+  /** Of a second, where it is closer than all in one. */
+  pixels() {
+    const { clientWidth } = this.element.querySelector(".wave");
+    return view.zoom > 1 ? (view.zoom * clientWidth) / Math.max(1, this.player.duration) : 0;
+  }
+
+  zoom() {
+    this.wave?.setOptions({ minPxPerSec: this.pixels() });
+  }
+
+  scrollTo(second) {
+    const to = second * this.pixels();
+    if (this.wave && Math.abs(this.wave.getScroll() - to) > 2) this.wave.setScroll(to);
   }
 
   /** Draw what has come since. */

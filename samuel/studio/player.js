@@ -1,89 +1,148 @@
 // Plays the voice and the bands in step, from one clock. All bands run, and one of them is heard: so changing
 // between them leaves no gap. The player looks like a media element to the waveforms, which all follow it.
 
+import { SILENCE, loudness, products, together, weighted } from "./loudness.js";
+
 export const RATE = 44100;
-const USUAL_LEVEL = 0.1; // root mean square that voice and band are brought to before the balance
+const CLICK = 0.4; // amplitude
+const LUFS = -14; // of what is heard, as of a downloaded mix
+
+const amplitude = (decibels) => 10 ** (decibels / 20);
 
 export class Player extends EventTarget {
-  constructor() {
+  /** `context`: where to play, by default the loudspeakers. */
+  constructor(context = null) {
     super();
+    this.context_ = null;
+    if (context) this.connect(context);
     this.tracks = new Map();
     this.heard = null; // name of the band that is heard
     this.balance = 0; // decibels for the band
     this.mutes = new Set(); // of "voice" and "band"
     this.solo = null;
+    this.clicking = false; // whether the click is heard
+    this.loop = null; // { start, end } that is played again and again
     this.playing = false;
     this.offset = 0;
     this.begun = 0;
+    this.songs = 0; // how often all was cleared: what was measured before that comes too late
   }
 
   get context() {
-    if (!this.context_) {
-      this.context_ = new AudioContext({ sampleRate: RATE });
-      this.output = this.context_.createDynamicsCompressor(); // as a limiter
-      this.output.threshold.value = -3;
-      this.output.ratio.value = 20;
-      this.output.knee.value = 0;
-      this.output.attack.value = 0.002;
-      this.output.connect(this.context_.destination);
-    }
+    if (!this.context_) this.connect(new AudioContext({ sampleRate: RATE }));
     return this.context_;
+  }
+
+  /** `ready` is resolved when the limiter stands before the loudspeakers. */
+  connect(context) {
+    this.context_ = context;
+    this.output = context.createGain();
+    this.ready = limiterFor(context).then((limiter) => this.output.connect(limiter).connect(context.destination));
   }
 
   async decode(blob) {
     return this.context.decodeAudioData(await blob.arrayBuffer());
   }
 
-  add(name, buffer) {
-    this.remove(name);
-    this.extend(name, 0, buffer);
+  /** A whole sound, in place of any of that name; measured first, so that its level never jumps. */
+  async add(name, buffer) {
+    const { songs } = this;
+    const heard = await weighted(buffer);
+    const voice = name === "voice" ? heard : this.tracks.get("voice")?.weighted;
+    const track = this.newTrack();
+    track.powers = products(heard, heard);
+    if (name === "voice") {
+      track.weighted = heard;
+      for (const other of this.tracks.values()) {
+        if (other.cross) other.cross = products(voice, await weighted(other.pieces[0].buffer));
+      }
+    } else {
+      track.cross = voice ? products(voice, heard) : new Float64Array();
+    }
+    if (songs !== this.songs) return;
+    this.remove(name, { goOn: true });
+    this.tracks.set(name, track);
+    this.append(track, { at: 0, buffer });
   }
 
   /** Add what follows to a sound that is still being made; `at` says where, in seconds. */
-  extend(name, at, buffer) {
-    let track = this.tracks.get(name);
-    if (!track) {
-      const gain = this.context.createGain();
-      gain.gain.value = 0;
-      gain.connect(this.output);
-      track = { pieces: [], sources: [], gain, level: USUAL_LEVEL / Math.max(level(buffer), 1e-4) };
-      this.tracks.set(name, track);
-    }
-    const piece = { at, buffer };
+  async extend(name, at, buffer, signal) {
+    const heard = await weighted(buffer);
+    signal.throwIfAborted();
+    const track = this.tracks.get(name) ?? this.newTrack();
+    track.powers = Float64Array.of(...(track.powers ?? []), ...products(heard, heard));
+    this.tracks.set(name, track);
+    this.append(track, { at, buffer });
+  }
+
+  /** The beats' click, beside all levels. */
+  setClick(buffer) {
+    const track = this.newTrack();
+    this.remove("click", { goOn: true });
+    this.tracks.set("click", track);
+    this.append(track, { at: 0, buffer });
+  }
+
+  newTrack() {
+    const gain = this.context.createGain();
+    gain.gain.value = 0;
+    gain.connect(this.output);
+    return { pieces: [], sources: [], gain };
+  }
+
+  append(track, piece) {
     track.pieces.push(piece);
     if (this.playing) this.startPiece(track, piece);
     this.setGains();
     this.dispatchEvent(new Event("durationchange"));
   }
 
+  /** Gains of the voice and of a band, as the server's mix has them: equally loud before the balance, and at `LUFS` together. */
+  gains(band) {
+    const voice = this.tracks.get("voice");
+    const levels = [voice, band].map((track) => (track ? loudness(track.powers) : SILENCE));
+    const share = amplitude(this.balance + (Math.min(...levels) > SILENCE ? levels[0] - levels[1] : 0));
+    let powers = voice?.powers ?? band?.powers ?? [];
+    if (voice && band) powers = together(voice.powers, band.powers, band.cross ?? [], share);
+    const level = loudness(powers);
+    const all = amplitude(level > SILENCE ? LUFS - level : 0);
+    return { voice: all, band: voice ? all * share : all };
+  }
+
   pieces(name) {
     return this.tracks.get(name)?.pieces ?? [];
   }
 
-  remove(name) {
+  /** `goOn`: another takes its place at once. */
+  remove(name, { goOn = false } = {}) {
     const track = this.tracks.get(name);
     if (!track) return;
     this.stopTrack(track);
     track.gain.disconnect();
     this.tracks.delete(name);
-    if (!this.tracks.size) this.pause();
+    if (![...this.tracks.keys()].some((one) => one !== "click") && !goOn) this.pause();
   }
 
   clear() {
+    this.songs++;
     this.pause();
+    this.loop = null;
     for (const name of [...this.tracks.keys()]) this.remove(name);
     this.currentTime = 0;
   }
 
   setGains() {
-    const band = 10 ** (Math.min(0, this.balance) / 20);
-    const voice = 10 ** (Math.min(0, -this.balance) / 20);
+    const gains = this.gains(this.tracks.get(this.heard));
     for (const [name, track] of this.tracks) {
+      if (name === "click") {
+        track.gain.gain.setTargetAtTime(this.clicking ? CLICK : 0, this.context.currentTime, 0.015);
+        continue;
+      }
       const side = name === "voice" ? "voice" : "band";
-      const silent = this.mutes.has(side) || (this.solo && this.solo !== side) || (side === "band" && name !== this.heard);
-      const value = silent ? 0 : Math.min(8, track.level) * (side === "voice" ? voice : band);
-      track.gain.gain.setTargetAtTime(value, this.context.currentTime, 0.015);
-      track.silent = Boolean(silent);
+      track.silent = Boolean(
+        this.mutes.has(side) || (this.solo && this.solo !== side) || (side === "band" && name !== this.heard),
+      );
+      track.gain.gain.setTargetAtTime(track.silent ? 0 : gains[side], this.context.currentTime, 0.015);
     }
     this.dispatchEvent(new Event("mixchange"));
   }
@@ -114,7 +173,8 @@ export class Player extends EventTarget {
 
   async play() {
     if (this.playing || !this.tracks.size) return;
-    await this.context.resume();
+    await Promise.all([this.context.resume(), this.ready]);
+    if (this.playing || !this.tracks.size) return; // asked twice meanwhile, or all was taken away
     if (this.offset >= this.duration - 0.01) this.offset = 0;
     this.begun = this.context.currentTime;
     this.playing = true;
@@ -133,6 +193,7 @@ export class Player extends EventTarget {
 
   tick() {
     if (!this.playing) return;
+    if (this.loop && this.currentTime >= this.loop.end) this.currentTime = this.loop.start;
     if (this.currentTime >= this.duration) {
       this.pause();
       this.dispatchEvent(new Event("ended"));
@@ -142,7 +203,8 @@ export class Player extends EventTarget {
   }
 
   get duration() {
-    const pieces = [...this.tracks.values()].flatMap((track) => track.pieces);
+    const sounds = [...this.tracks].filter(([name]) => name !== "click");
+    const pieces = sounds.flatMap(([, track]) => track.pieces);
     return Math.max(0, ...pieces.map(({ at, buffer }) => at + buffer.duration));
   }
 
@@ -180,23 +242,22 @@ export class Player extends EventTarget {
   removeAttribute() {}
 }
 
-/** Root mean square of what is not silence. */
-function level(buffer) {
-  const samples = buffer.getChannelData(0);
-  let sum = 0;
-  let count = 0;
-  for (let i = 0; i < samples.length; i += 7) {
-    const square = samples[i] * samples[i];
-    if (square > 1e-6) {
-      sum += square;
-      count++;
-    }
+/** A look-ahead limiter, for accidents. */
+async function limiterFor(context) {
+  if (context.audioWorklet) {
+    await context.audioWorklet.addModule(new URL("limiter.js", import.meta.url));
+    return new AudioWorkletNode(context, "limiter", { outputChannelCount: [2] });
   }
-  return Math.sqrt(sum / Math.max(1, count));
+  const compressor = context.createDynamicsCompressor(); // on a page that is not secure there is nothing better
+  compressor.threshold.value = -1;
+  compressor.knee.value = 0;
+  compressor.ratio.value = 20;
+  compressor.attack.value = 0.001;
+  return compressor;
 }
 
 /** The largest values of so many slices of a sound in pieces, for drawing; 0 where there is none. */
-export function peaks(pieces, duration, slices = 1600) {
+export function peaks(pieces, duration, slices = 6400) {
   const result = new Float32Array(slices);
   for (const { at, buffer } of pieces) {
     const first = (at / duration) * slices;

@@ -18,7 +18,8 @@ export function useToken(given) {
   sessionStorage.setItem("token", given);
 }
 
-async function call(path, options = {}) {
+/** Asks; what is only fetched is asked for again where the service is busy and says when. */
+async function call(path, options = {}, tries = options.method ? 1 : 8) {
   const headers = { ...options.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   let answer;
@@ -29,6 +30,11 @@ async function call(path, options = {}) {
     throw new Trouble("The server cannot be reached. Check that it is running, and try again.");
   }
   if (answer.ok) return answer;
+  const wait = Number(answer.headers.get("Retry-After"));
+  if (answer.status === 429 && tries > 1 && wait > 0 && wait <= 10) {
+    await pause(1000 * wait, options.signal);
+    return call(path, options, tries - 1);
+  }
   const problem = await answer.json().catch(() => ({}));
   throw new Trouble(sentence(problem.detail ?? `The server answered ${answer.status}.`), answer.status);
 }
@@ -50,12 +56,36 @@ export async function order(fields) {
   return answer.json();
 }
 
+/** A file that this browser cannot play, as one that it can; trouble where the server cannot read it either. */
+export async function readable(file, signal) {
+  const form = new FormData();
+  form.append("recording", file);
+  return (await call("v1/recordings", { method: "POST", body: form, signal })).blob();
+}
+
+/** What a band would play, at whatever levels: of a `recording`, a `reference` or a `lead_sheet`, with what else is given. */
+export async function leadSheet({ part_levels, ...fields }, signal) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== null && value !== "") form.append(name, value);
+  return (await call("v1/lead-sheets", { method: "POST", body: form, signal })).json();
+}
+
+/** A job as the server has it; null where it has none of this name any more. */
+export async function job(id) {
+  try {
+    return await (await call(`v1/accompaniments/${id}`)).json();
+  } catch (trouble) {
+    if (trouble.status === 404) return null;
+    throw trouble;
+  }
+}
+
 /** The job when it is over; `tell` hears of every state before. Waits out a server that is away for a minute. */
 export async function finished(job, tell, signal) {
   let lost = 0;
   while (!["succeeded", "failed", "cancelled"].includes(job.state)) {
     tell(job, lost > 0);
-    await pause(400, signal);
+    await pause(job.arranged ? 400 : 150, signal);
     try {
       job = await (await call(`v1/accompaniments/${job.id}`, { signal })).json();
       lost = 0;
@@ -73,7 +103,12 @@ export function remove(id) {
   return call(`v1/accompaniments/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
-/** One of a job's sounds: "vocals", "audio" or "mix". */
+/** Where others than this page find it; null where a token is asked for. */
+export function address(id, kind, parameters) {
+  return token ? null : new URL(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`, document.baseURI).href;
+}
+
+/** One of a job's sounds or files: "vocals", "audio", "mix", "arrangement", "midi", "stems", "lead-sheet", "click". */
 export async function sound(id, kind, parameters, signal) {
   return (await call(`v1/accompaniments/${id}/${kind}?${new URLSearchParams(parameters)}`, { signal })).blob();
 }
@@ -111,10 +146,12 @@ export async function* listen(id, variation, signal) {
 /** Rejects when the signal says so. */
 export function aborted(signal) {
   return new Promise((_, reject) => {
+    if (signal.aborted) reject(new DOMException("cancelled", "AbortError"));
     signal.addEventListener("abort", () => reject(new DOMException("cancelled", "AbortError")), { once: true });
   });
 }
 
 function pause(milliseconds, signal) {
-  return Promise.race([new Promise((resolve) => setTimeout(resolve, milliseconds)), aborted(signal)]);
+  const over = new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return signal ? Promise.race([over, aborted(signal)]) : over;
 }

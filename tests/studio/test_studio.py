@@ -1,11 +1,8 @@
 """The page in a real browser: a headless Chromium, against the service with a tiny model."""
 
-import contextlib
 import io
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,88 +11,9 @@ from jobs.serving.settings import Settings
 from jobs.serving.workers import encode_audio
 from samuel.audio import decode
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from tests.jobs.local_service import HalfWayWorkers, Service, running, write_tiny_checkpoint
+from tests.jobs.local_service import HalfWayWorkers, Service, running
 from tests.jobs.songs import song_audio
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("no Chromium on this machine's PATH", allow_module_level=True)
-
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
-
-SECONDS = 60_000
-BANDS = ".lane[data-side=band]"
-LISTEN = """
-const start = AudioBufferSourceNode.prototype.start;
-window.started = []; // seconds of each sound that is played
-AudioBufferSourceNode.prototype.start = function (...given) {
-  window.started.push(this.buffer.duration);
-  return start.apply(this, given);
-};
-"""
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    checkpoint = write_tiny_checkpoint(tmp_path_factory.mktemp("run"))
-    return Settings(checkpoint=checkpoint, separator="spleeter", threads=1, max_seconds=90)
-
-
-@pytest.fixture(scope="module")
-def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(settings, tmp_path_factory.mktemp("spool")) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    fakes = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *fakes])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, service: Service) -> Iterator[Page]:
-    with opened(browser, service) as page:
-        yield page
-
-
-@contextlib.contextmanager
-def opened(browser: Browser, service: Service) -> Iterator[Page]:
-    """The studio. What the browser complains of (scripts, content security policy) fails the test."""
-    complaints: list[str] = []
-    context = browser.new_context(viewport={"width": 1180, "height": 820}, accept_downloads=True)
-    context.set_default_timeout(2 * SECONDS)
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.add_init_script(LISTEN)
-    page.goto(service.address)
-    expect(page.locator("#model")).to_contain_text("tiny", timeout=SECONDS)
-    yield page
-    context.close()
-    assert [
-        one for one in complaints if "Failed to load resource" not in one
-    ] == []  # HTTP errors are shown in words
-
-
-def give(page: Page, content: bytes, name: str = "voice.flac") -> None:
-    page.set_input_files("#file", {"name": name, "mimeType": "audio/flac", "buffer": content})
-
-
-def sing(page: Page, seconds: float = 6.0) -> None:
-    give(page, encode_audio(0.3 * song_audio(seconds, 0), "flac"))
-    expect(page.locator(".lane .wave div").first).to_be_attached()
-
-
-def make(page: Page, variations: int = 1) -> None:
-    page.locator(".choice label", has_text="Draft").click()
-    page.locator("#variations label", has_text=str(variations)).click()
-    page.get_by_role("button", name="Make a band").click()
-    expect(page.locator(BANDS)).to_have_count(variations, timeout=3 * SECONDS)
-    expect(page.locator("#work")).to_be_hidden()
+from tests.studio.browsing import BANDS, SECONDS, Browser, Page, expect, give, make, opened, sing
 
 
 def gains(page: Page) -> dict[str, bool]:
@@ -110,7 +28,7 @@ def gains(page: Page) -> dict[str, bool]:
 def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
     sing(page)
     expect(page.locator("#time")).to_have_text("0:00 / 0:06")
-    make(page, variations=2)
+    make(page, variations=2, quality="Draft")
     assert gains(page) == {"Voice": True, "Band A": True, "Band B": False}
 
     page.keyboard.press("2")
@@ -146,12 +64,13 @@ def test_from_a_voice_to_bands_that_play_and_download(page: Page) -> None:
         assert sound.abs().max() > 0.01
 
 
-def test_the_beginning_is_heard_while_the_rest_is_made(
+def test_the_beginning_is_heard_while_the_rest_is_made_and_a_reload_stops_nothing(
     browser: Browser, settings: Settings, tmp_path: Path
 ) -> None:
     HalfWayWorkers.gate.clear()
+    seconds = 28
     with running(settings, tmp_path, HalfWayWorkers) as service, opened(browser, service) as page:
-        sing(page, 44.0)
+        sing(page, seconds)
         page.get_by_role("button", name="Make a band").click()
         growing = page.locator(".lane.growing")
         expect(growing).to_have_attribute("aria-busy", "true", timeout=3 * SECONDS)
@@ -163,25 +82,32 @@ def test_the_beginning_is_heard_while_the_rest_is_made(
             450 * FRAME_SAMPLES / SAMPLE_RATE
         )  # of the first window: what comes while it plays is played, too
         until = time.monotonic() + 60
-        while sum(page.evaluate("started")) < 44 + made - 1.1 and time.monotonic() < until:
+        while sum(page.evaluate("started")) < seconds + made - 1.1 and time.monotonic() < until:
             page.wait_for_timeout(100)
         voice, *pieces = page.evaluate("started")
-        assert voice == 44
+        assert voice == seconds
         assert sum(pieces) == pytest.approx(made, abs=1.1)
-        expect(page.locator("#time")).to_have_text(re.compile("0:[0-4][1-9] / 0:44"), timeout=SECONDS)
+        page.reload()
+        expect(page.locator("#work-words")).to_contain_text("playing along", timeout=SECONDS)
+        expect(growing).to_have_count(1)
+        page.get_by_label("Position").fill("1")
+        page.get_by_role("button", name="Play").click()
         HalfWayWorkers.gate.set()
         expect(growing).to_have_count(0, timeout=3 * SECONDS)
         expect(page.locator("#news")).to_contain_text("Band A is ready")
-        expect(page.get_by_role("button", name="Pause")).to_be_visible()  # it plays on
-        assert page.evaluate("window.started").count(44) >= 2  # with all of the band
+        assert page.evaluate("started").count(seconds) >= 2  # with all of the band
         expect(page.get_by_role("button", name="Download Band A")).to_be_enabled()
         assert gains(page) == {"Voice": True, "Band A": True}
+        expect(page.locator("#time")).to_contain_text("/ 0:28")
+        assert len(service.manager.jobs) == 1
 
 
-def test_a_part_is_chosen_and_made_anew(page: Page) -> None:
+def test_a_part_is_chosen_left_heard_round_and_round_and_made_anew(page: Page) -> None:
     sing(page)
     make(page)
-    box = page.locator(f"{BANDS} .wave").bounding_box()
+    wave = page.locator(f"{BANDS} .wave")
+    wave.hover()  # waits until it stands still
+    box = wave.bounding_box()
     assert box
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.25, middle)
@@ -192,27 +118,39 @@ def test_a_part_is_chosen_and_made_anew(page: Page) -> None:
     start, end = page.get_by_label("Start of the part"), page.get_by_label("End of the part")
     expect(start).to_have_value("1.5")
     expect(end).to_have_value("3.0")
+    start.focus()
+    page.keyboard.press("Escape")
+    expect(page.locator("#region")).to_be_hidden()
+    redo = page.get_by_role("button", name="Redo a part")
+    expect(redo).to_be_focused()
+    redo.click()
+    expect(start).to_be_focused()
+    start.fill("1")
+    end.fill("1.5")
+    page.get_by_role("button", name="Loop it").click()
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => started.length > 5", timeout=SECONDS)  # two sounds, again and again
+    assert 1.0 <= float(page.get_by_label("Position").input_value()) <= 1.6
+    page.get_by_role("button", name="Leave it").click()
+    expect(page.locator("#time")).to_have_text(re.compile("0:0[2-6]"), timeout=SECONDS)
+    redo.click()
+    start.fill("1.5")
     end.fill("3.5")
     page.get_by_role("button", name="Make this part anew").click()
-    expect(page.locator(BANDS)).to_have_count(2, timeout=3 * SECONDS)
+    expect(page.locator(f"{BANDS}:not(.growing)")).to_have_count(2, timeout=3 * SECONDS)
     expect(page.locator(".lane-note").last).to_contain_text("Band A, 1.5–3.5 s anew")
     expect(page.locator("#region")).to_be_hidden()
 
 
-def test_by_keyboard_alone(page: Page) -> None:
+def test_the_example_is_heard_by_one_key_and_all_goes_by_keyboard(page: Page) -> None:
     page.get_by_role("button", name="Try the example").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Make a band")).to_be_focused()
-    page.get_by_label("Draft").focus()
-    page.keyboard.press("Space")
-    page.get_by_role("button", name="Make a band").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("#work-words")).to_have_text(
-        "The band is playing along…", timeout=3 * SECONDS
-    )  # as a screen reader hears it
-    expect(page.locator(BANDS)).to_have_count(1, timeout=3 * SECONDS)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator("#sheet .chord.now")).to_have_count(1, timeout=2 * SECONDS)
+    expect(page.locator(f"{BANDS} .lane-note")).to_contain_text("sketch", timeout=3 * SECONDS)
     expect(page.locator("#news")).to_contain_text("Band A is ready")
-    expect(page.get_by_role("button", name="Play")).to_be_focused()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()  # it plays on
+    expect(page.locator("#play")).to_be_focused()
     page.get_by_role("button", name="Redo a part").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_label("Start of the part")).to_be_focused()
@@ -222,7 +160,14 @@ def test_by_keyboard_alone(page: Page) -> None:
         "all => all.filter(one => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).length"
     )
     assert unnamed == 0
-    page.get_by_role("button", name="Remove Band A").press("Enter")
+    page.get_by_label("Sketch").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Make a band").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#work-words")).to_have_text(re.compile("…$"))  # as a screen reader hears it
+    expect(page.locator(BANDS)).to_have_count(2, timeout=3 * SECONDS)
+    for name in ("Remove Band B", "Remove Band A"):
+        page.get_by_role("button", name=name).press("Enter")
     expect(page.get_by_role("button", name="Make a band")).to_be_focused()
 
 
@@ -237,7 +182,7 @@ def test_a_song_is_recorded(page: Page) -> None:
 def test_what_goes_wrong_is_said(page: Page, service: Service) -> None:
     trouble = page.locator("#trouble")
     give(page, b"these are only words", "words.txt")
-    expect(trouble).to_contain_text("“words.txt” is no audio")
+    expect(trouble).to_contain_text("“words.txt” cannot be used")
     page.get_by_role("button", name="Close this message").click()
     expect(trouble).to_be_hidden()
     give(page, encode_audio(0.3 * song_audio(100, 0), "ogg"), "long.ogg")
@@ -249,30 +194,16 @@ def test_what_goes_wrong_is_said(page: Page, service: Service) -> None:
     page.get_by_role("button", name="Make a band").click()
     expect(trouble).to_contain_text("cannot be reached")
     page.context.set_offline(False)
-    assert service.desk.taken == 0
+    assert service.manager.taken == 0
 
 
 def test_cancelling_gives_the_place_back(page: Page, service: Service) -> None:
-    sing(page, 60)
+    sing(page, 30)
     page.get_by_role("button", name="Make a band").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#work")).to_be_hidden()
-    for _ in range(200):
-        if not service.desk.taken:
-            break
-        page.wait_for_timeout(100)
-    assert service.desk.taken == 0
+    until = time.monotonic() + 60
+    while service.manager.taken and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    assert service.manager.taken == 0
     expect(page.locator("#trouble")).to_be_hidden()
-
-
-def test_a_phone_is_wide_enough(page: Page) -> None:
-    page.set_viewport_size({"width": 360, "height": 740})
-    sing(page, 2)
-    make(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    for button in page.get_by_role("button").all():
-        if button.is_visible():
-            box = button.bounding_box()
-            assert box
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= 360
