@@ -3,6 +3,9 @@
 import os
 import sys
 
+from jobs.runtime.patience import set_deadlines
+
+set_deadlines()
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers share this environment; no second one
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default, without its warning
 os.environ.setdefault("PYTHONWARNINGS", "ignore")  # packages' own, which every worker would print again

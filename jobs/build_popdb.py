@@ -3,11 +3,17 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.options import Device, MaxMinutes, ModelWorkers
+from jobs.runtime.errors import user_errors
+from jobs.runtime.options import Device, MaxMinutes, ModelWorkers, from_anywhere
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from samuel.popdb import Store
 
 STORAGE_ROOT = "SAMUEL_STORAGE"
 
@@ -19,10 +25,38 @@ def default_out() -> str:
     return f"{os.environ.get(STORAGE_ROOT) or Path.home() / 'samuel'}/popdb"
 
 
-def from_anywhere(name: str) -> str:
-    """A name of weights as it is; a path to weights absolute, since workers run in other folders."""
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
+def _complete(store: "Store", codec: str, possible: bool, workers: int | None, console: "Console") -> None:
+    """`--complete`: the identity of the POPDB stays, whatever made it, as long as its codec is there."""
+    from rich.markup import escape
+
+    from jobs.runtime.build_progress import print_summary
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.costs import MachineHours
+    from jobs.runtime.guide_pool import GuidePool, guide_workers
+    from jobs.runtime.popdb_pipeline import build
+    from jobs.runtime.worker_pool import WorkerPool
+    from samuel.popdb.checks import identity_at
+    from samuel.popdb.completing import Completer
+    from samuel.storage import check_writable
+    from samuel.storage.lease import Lease
+
+    if not possible:
+        raise ValueError(
+            "--complete adds lead sheets to the songs that are there: leave out --songs and --no-lead-sheets"
+        )
+    identity = identity_at(store)
+    check_writable(store.root)
+    with Lease(store.root) as lease:
+        connect()
+        make = partial(Completer, store, codec, threads=1)
+        make()  # an error here, not one for each song
+        guides = GuidePool(make, workers or guide_workers(0))
+        console.print(escape(f"what the songs in {store.root} lack"))
+        with MachineHours(store.root, console):
+            tally = build(
+                [], store, lease, identity, make, WorkerPool(1, "cpu", 1), guides=guides, console=console
+            )
+    print_summary(tally, 0, store.root, guides.most, console)
 
 
 @app.command()
@@ -46,8 +80,9 @@ def main(
     separator: Annotated[
         str,
         typer.Option(
-            help="spleeter (in the package), htdemucs or another Demucs model, a local folder, or auto: "
-            "htdemucs if its weights can be had, else spleeter."
+            help="spleeter (in the package, MIT licence; auto is this), htdemucs or another Demucs model by its name, "
+            "or a local folder. The weights of Demucs are, by their author, for scientific purposes only "
+            "(facebookresearch/demucs#327)."
         ),
     ] = "auto",
     separated_stems: Annotated[
@@ -59,6 +94,17 @@ def main(
             "are; the accompaniment stays the true one.",
         ),
     ] = 0.0,
+    lead_sheets: Annotated[
+        bool,
+        typer.Option(
+            help="Estimate the lead sheets of songs that come without one from their accompaniment, on CPUs beside the "
+            "separator, and add to older songs in the POPDB what they lack: lead sheet, features, arrangement."
+        ),
+    ] = True,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="No further songs: only add to those in the POPDB what they lack."),
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try songs again that failed before.")
     ] = False,
@@ -70,8 +116,13 @@ def main(
     workers: ModelWorkers = None,
     downloads: Annotated[int, typer.Option(min=1, help="Downloads at once, at most.")] = 2,
     requests_per_minute: Annotated[
-        float, typer.Option(min=0.1, help="Requests of all the cluster's downloads together.")
-    ] = 20.0,
+        float,
+        typer.Option(
+            min=0.1,
+            help="Requests of all the cluster's downloads together; a search takes three, an address two. YouTube "
+            "lets guests have some 300 songs an hour: 9 are 180 searches or 270 addresses.",
+        ),
+    ] = 9.0,
     playlists: Annotated[
         bool, typer.Option("--playlists", help="Of a playlist, take the first song; else refuse it.")
     ] = False,
@@ -88,33 +139,44 @@ def main(
         python jobs/build_popdb.py                # the demo songs, offline
         python jobs/build_popdb.py --songs song_data.csv --out popdb
         python jobs/build_popdb.py --songs s3://bucket/songs --out s3://bucket/popdb
+        python jobs/build_popdb.py --complete --out popdb   # an older POPDB's lead sheets
         ray job submit --working-dir . -- python jobs/build_popdb.py --out s3://bucket/popdb
     """
     from rich.console import Console
     from rich.markup import escape
 
-    from jobs.connect import connect
-    from jobs.machines import MachineHours
-    from jobs.pipeline import build, choose_workers, fetch, shared_limiter
-    from jobs.summary import print_summary
-    from samuel.building import DOWNLOADED, PairBuilder
+    from jobs.runtime.build_progress import print_summary
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.costs import MachineHours
+    from jobs.runtime.guide_pool import GuidePool, guide_workers
+    from jobs.runtime.popdb_pipeline import build, fetch, shared_limiter
+    from jobs.runtime.worker_pool import choose_workers
+    from samuel.catalogue.download import DownloadOptions
+    from samuel.catalogue.songs import DEMO_SONGS, read_catalogue
     from samuel.codec import load_codec
-    from samuel.download import DownloadOptions
     from samuel.popdb import Identity, Store
-    from samuel.popdb.lease import Lease
-    from samuel.separation import load_separator
-    from samuel.songs import DEMO_SONGS, read_catalogue
+    from samuel.popdb.completing import Completer
+    from samuel.popdb.song_builder import DOWNLOADED, PairBuilder
+    from samuel.separation import licence_of, load_separator
     from samuel.storage import absolute, check_writable, is_s3, read_bytes
+    from samuel.storage.lease import Lease
+    from samuel.storage.overwriting import refuse_overwriting
+    from samuel.vocals import NORMAL_FORM
 
     console = Console(soft_wrap=True, highlight=False)
-    try:
+    with user_errors(console):
         store = Store.at(out or default_out())
+        if complete:
+            _complete(store, from_anywhere(codec), lead_sheets and songs is None, workers, console)
+            return
         catalogue = read_catalogue(songs or str(DEMO_SONGS))
         console.print(
             escape(f"{len(catalogue.songs)} songs from {songs or DEMO_SONGS}, pairs to {store.root}")
         )
         for warning in catalogue.warnings:
             console.print(f"[yellow]{escape(warning)}[/]")
+        if songs:
+            refuse_overwriting({"the catalogue": [songs]}, {"the POPDB": [str(store.root)]})
         check_writable(store.root)
         with Lease(store.root) as lease:  # before Ray starts: a second run is refused at once
             cluster = connect()
@@ -126,10 +188,14 @@ def main(
             with console.status("loading the separator and the codec"):
                 codec, separator = from_anywhere(codec), from_anywhere(separator)
                 chosen_separator = load_separator(separator, "cpu")
-                separator = chosen_separator.name  # not auto: another machine might choose otherwise
-                identity = Identity(load_codec(codec, "cpu").identity, chosen_separator.identity)
+                separator = chosen_separator.name
+                identity = Identity(
+                    load_codec(codec, "cpu").identity, chosen_separator.identity, vocals=NORMAL_FORM
+                )
                 del chosen_separator
             console.print(f"separator {identity.separator}, codec {identity.codec}")
+            if (licence := licence_of(identity.separator)) != "MIT":
+                console.print(f"[yellow]the licence of the separator's weights: {escape(licence)}[/]")
             make_builder = partial(
                 PairBuilder,
                 store,
@@ -152,6 +218,10 @@ def main(
             if any(song.kind in DOWNLOADED for song in wanted):
                 limiter = shared_limiter(requests_per_minute)
                 fetch_row = partial(fetch, store=store, options=options, limiter=limiter)
+            guides = None
+            if lead_sheets:
+                on_cpus = chosen.count if chosen.device == "cpu" else 0
+                guides = GuidePool(partial(Completer, store, codec, threads=1), guide_workers(on_cpus))
             with MachineHours(store.root, console):
                 tally = build(
                     wanted,
@@ -163,14 +233,9 @@ def main(
                     fetch_row=fetch_row,
                     downloads=downloads,
                     retry_failed=retry_failed,
+                    guides=guides,
                     console=console,
                 )
-    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
-        console.print(f"[red]error:[/] {escape(str(error))}")
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on where this run was")
-        raise typer.Exit(130) from None
     print_summary(tally, catalogue.duplicates, store.root, chosen.count, console)
     if not tally.database_pairs:
         raise typer.Exit(1)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.options import Device, MaxMinutes, ModelWorkers
+from jobs.runtime.errors import user_errors
+from jobs.runtime.options import Device, MaxMinutes, ModelWorkers
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -74,12 +75,12 @@ def main(
     from rich.console import Console
     from rich.markup import escape
 
-    from jobs.connect import connect
-    from jobs.counting import counting
-    from jobs.generating import produce
-    from jobs.listening import Records, listen
-    from jobs.machines import MachineHours
-    from jobs.pipeline import choose_workers
+    from jobs.runtime.baselines import produce
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.costs import MachineHours
+    from jobs.runtime.progress import counting
+    from jobs.runtime.scoring import Records, listen
+    from jobs.runtime.worker_pool import choose_workers
     from samuel import __version__
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
     from samuel.evaluation.anchors import ANCHORS
@@ -89,8 +90,9 @@ def main(
     from samuel.evaluation.record import failed
     from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
     from samuel.evaluation.samples import Folder, Sample, missing_tracks, parse_systems, read_folder
-    from samuel.evaluation.scores import Heard, frechet_distances, score
+    from samuel.evaluation.scores import Heard, frechet_distances, score, uncompared
     from samuel.storage import absolute, check_writable, join, write_atomic
+    from samuel.storage.overwriting import refuse_within
 
     console = Console(soft_wrap=True, highlight=False)
     notices: list[str] = []
@@ -99,7 +101,7 @@ def main(
         notices.append(text)
         console.print(f"[yellow]{escape(text)}[/]")
 
-    try:
+    with user_errors(console):
         systems = parse_systems([*samples, *(more or [])])
         made = {
             name: spec.removeprefix(GENERATE) for name, spec in systems.items() if spec.startswith(GENERATE)
@@ -112,6 +114,11 @@ def main(
         voices = read_folder("vocals", vocals) if vocals else Folder({})
         folders = {name: read_folder(name, spec) for name, spec in systems.items() if name not in made}
         real = read_folder("truth", truth) if truth else folders.get("truth", Folder({}))
+        read = {f"the folder of {name}": [spec] for name, spec in systems.items() if name not in made}
+        read |= {
+            f"the folder of {name}": [one] for name, one in (("vocals", vocals), ("truth", truth)) if one
+        }
+        refuse_within(out, read)
         check_writable(out)
         try:
             with console.status("looking for the weights of AudioBox-Aesthetics"):
@@ -142,7 +149,7 @@ def main(
             records = Records(out, judge)
             present = records.present()
             unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
-            lost: dict[str, str] = {}
+            reasons: dict[str, str] = {}
             console.print(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
@@ -153,20 +160,25 @@ def main(
                     count(row["seconds"])
                     if row["error"]:
                         console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
-                        lost[row["key"]] = row["error"]
+                        reasons[row["key"]] = row["error"]
+
+        def record_of(sample: Sample) -> Any:
+            error = reasons.get(sample.key)
+            return failed(error) if error else records.read(sample.key)
 
         def heard_of(folder: Folder) -> dict[str, Any]:
-            return {
-                track: records.read(one.key) if one.key not in lost else failed(lost[one.key])
-                for track, one in folder.samples.items()
-            }
+            return {track: record_of(one) for track, one in folder.samples.items()}
 
         tracks = {name: heard_of(folder) for name, folder in folders.items()}
+        compared = {"vocals": heard_of(voices), "truth": heard_of(real)}
+        beside = {name: record_of(one) for name, one in anchors.items()}
+        for line in uncompared(compared | {"anchors": beside}):
+            notice(line)
         heard = Heard(
             tracks,
-            heard_of(voices),
-            heard_of(real),
-            {name: records.read(one.key) for name, one in anchors.items()},
+            compared["vocals"],
+            compared["truth"],
+            {name: record for name, record in beside.items() if not record.error},
             {
                 (name, track): one.source
                 for name, folder in folders.items()
@@ -177,7 +189,7 @@ def main(
             scores = score(heard)
             frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
         today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, pyloudnorm"]
+        tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, FFmpeg's ebur128"]
         tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []
         facts = Facts(today, notices, frechet, vectors, timings, tools)
         chosen_tracks = best_and_worst(scores, examples) if examples else []
@@ -191,12 +203,6 @@ def main(
                 "scores.csv": csv_of(scores),
             }.items():
                 write_atomic(join(out, file), data)
-    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
-        console.print(f"[red]error:[/] {escape(str(error))}")
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on where this run was")
-        raise typer.Exit(130) from None
     console.print(f"report: {absolute(out)}/report.html (and report.md, scores.parquet, scores.csv)")
 
 

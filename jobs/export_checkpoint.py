@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.runtime.errors import user_errors
+
 app = typer.Typer(add_completion=False)
 
 
@@ -23,11 +25,8 @@ def main(
     from samuel.training.checkpoint import export
 
     console = Console(soft_wrap=True, highlight=False)
-    try:
+    with user_errors(console):
         copied = export(run, out)
-    except ValueError as error:
-        console.print(f"[red]error:[/] {error}")
-        raise typer.Exit(2) from error
     console.print(f"{copied} is at {out}, for generation")
 
 

@@ -1,15 +1,21 @@
 """Vocals -> accompaniment, one file or a folder of them. Run `python jobs/generate.py --help`."""
 
+import math
 import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.runtime.errors import user_errors
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from samuel.generation.recordings import Producer, Recording
+    from samuel.generation.recordings import Recording
+
+LUFS = -14.0
+"""Of a mix, as streaming services play it."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -50,6 +56,74 @@ def main(
     guidance: Annotated[
         float | None, typer.Option(help="How closely to follow the vocals; 1 as trained, more for closer.")
     ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of the network over the arrangement that it starts from: 0 is the arrangement as it is, at once and "
+            "clean; 1 the network alone.",
+        ),
+    ] = 0.8,
+    bpm: Annotated[float | None, typer.Option(help="The tempo. Default: found in the voice.")] = None,
+    first_beat: Annotated[
+        float | None, typer.Option(help="When the first bar begins, in seconds. Default: found.")
+    ] = None,
+    metre: Annotated[str | None, typer.Option(help="Such as 3/4 or 6/8. Default: found.")] = None,
+    key: Annotated[str | None, typer.Option(help='Such as "A minor". Default: found.')] = None,
+    chords: Annotated[
+        str | None,
+        typer.Option(help='By bars, repeated to the end: "| Am | F | C G/B | % |". Default: found.'),
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="Of the arrangement, such as bossa nova. Default: one that fits.")
+    ] = None,
+    energy: Annotated[
+        str | None,
+        typer.Option(
+            help='How much of the band plays, 0 to 1: 0.7, or "0:0.3, 20:0.9" (second:value). Default: as the voice.'
+        ),
+    ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(help="Who plays in the arrangement, such as drums,bass. Default: everybody."),
+    ] = None,
+    part_levels: Annotated[
+        str | None,
+        typer.Option(
+            help="How much louder parts of the arrangement are than usual, in dB, such as drums=-3,bass=+2; "
+            "other=-2 is all but drums and bass."
+        ),
+    ] = None,
+    soundfont: Annotated[
+        str | None, typer.Option(help="An .sf2 or .sf3 with the arrangement's instruments.")
+    ] = None,
+    lead_sheet: Annotated[
+        str | None,
+        typer.Option(
+            help="Play from this one: JSON, MIDI, MusicXML, .lab, .txt or ChordPro; what is given beside it holds."
+        ),
+    ] = None,
+    no_lead_sheet: Annotated[
+        bool,
+        typer.Option(
+            "--no-lead-sheet", help="No lead sheet, no arrangement: the network plays from the voice."
+        ),
+    ] = False,
+    vary_chords: Annotated[
+        bool, typer.Option("--vary-chords", help="Of variations: other likely chords in each, too.")
+    ] = False,
+    lead_sheet_out: Annotated[
+        str | None,
+        typer.Option(help="Also write what was played: .json, .mid, .musicxml, .lab, .txt or .cho."),
+    ] = None,
+    midi: Annotated[
+        str | None, typer.Option(help="Also write the arrangement's notes: a .mid that lies under the voice.")
+    ] = None,
+    stems: Annotated[
+        str | None,
+        typer.Option(help="Also write the arrangement's drums, bass and other: a folder."),
+    ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
@@ -62,7 +136,7 @@ def main(
     balance: Annotated[
         float, typer.Option(help="Of the mix: how much louder the band is than the vocals, in dB.")
     ] = 0.0,
-    loudness: Annotated[float, typer.Option(help="Of the mix, in LUFS.")] = -14.0,
+    loudness: Annotated[float, typer.Option(help="Of the mix, in LUFS.")] = LUFS,
     file_format: Annotated[str, typer.Option("--format", help="Of a folder's files.")] = "flac",
     checkpoint: Annotated[
         str | None,
@@ -79,59 +153,106 @@ def main(
 ) -> None:
     """Generate the accompaniment of a recording of vocals: as long as they are, and aligned to the sample.
 
+    A lead sheet is found for the voice (tempo, beats, key, chords); what you give of it holds. Rules make an arrangement
+    of it, and a network plays that anew. MIDI and stems are the arrangement's; above strength 0 the band is one sound,
+    the network's.
+
     The same recording, seed and options give the same accompaniment. Of a folder, run it again after a crash or
     with more recordings: only what is missing is made. A recording that fails never stops the run; it is listed
     in OUT/failures.jsonl, and the next run tries it again.
 
         python jobs/generate.py vocals.wav -o band.wav --mix mix.wav
+        python jobs/generate.py vocals.wav -o band.wav --bpm 92 --first-beat 0.42 --chords "| Am | F | C | G |"
+        python jobs/generate.py vocals.wav -o band.wav --strength 0 --style "bossa nova" --midi band.mid --stems stems
         python jobs/generate.py song.mp3 --separate --mix new-song.mp3 --variations 3
         python jobs/generate.py vocals.wav -o new.wav --keep band.wav --region 12.5:20 --seed 7
         python jobs/generate.py longer.wav -o longer-band.wav --keep band.wav
         python jobs/generate.py --vocals s3://bucket/vocals --out s3://bucket/bands
     """
     from rich.console import Console
-    from rich.markup import escape
 
-    from samuel.generation import Recipe
-    from samuel.generation.recordings import Mixdown, recording_of
-    from samuel.storage import StorageError, absolute, kind_of
+    from samuel.arranging import part_levels as levels_of
+    from samuel.arranging import part_names
+    from samuel.arranging.styles import find_style
+    from samuel.generation import Direction, GenerationConfig
+    from samuel.generation.recordings import Mixdown, read_sheet, recording_of
+    from samuel.lead_sheet.locks import Locks
+    from samuel.storage import StorageError, absolute, as_path, check_writable, kind_of
 
     console = Console(soft_wrap=True, highlight=False)
-    try:
+    with user_errors(console, stopped="stopped"):
         source = recording or vocals
         if not source or (recording and vocals):
             raise ValueError("expected one recording, or one folder of them; see --help")
+        check_device(device)
         settings: dict[str, Any] = {
             "checkpoint": absolute(checkpoint) if checkpoint else None,
             "codec": codec,
             "separator": separator if separate else None,
-            "recipe": Recipe(quality, seed, guidance, steps),
+            "config": GenerationConfig(quality, seed, guidance, steps, strength),
             "mixdown": Mixdown(balance, loudness),
             "max_seconds": 60 * max_minutes,
+            "direction": Direction(
+                Locks.parse(bpm, first_beat, metre, key, chords, style and find_style(style).name, energy),
+                read_sheet(lead_sheet) if lead_sheet else None,
+                no_lead_sheet,
+                vary_chords,
+                part_names(parts or ()),
+                levels_of(part_levels or ""),
+                soundfont=absolute(soundfont) if soundfont else None,
+            ),
         }
+        arranged = parts or part_levels or soundfont or midi or stems
+        if no_lead_sheet and (settings["direction"].locks.given or lead_sheet or lead_sheet_out or arranged):
+            raise ValueError(
+                "--no-lead-sheet leaves nothing to lock, and no arrangement to play or write; leave one of them out"
+            )
+        if strength == 0 and (keep or region):
+            raise ValueError(
+                "--strength 0 plays the arrangement alone, which is made whole; leave out --keep and --region"
+            )
         kind = kind_of(source)
         if kind == "missing":
             raise StorageError(
                 f"{absolute(source)}: nothing is there; expected a recording or a folder of them"
             )
+        if not mix and (balance or loudness != LUFS):
+            console.print(
+                "[yellow]--balance and --loudness are of the mix: without --mix they change nothing[/]"
+            )
         if kind == "directory":
             if keep or region:
                 raise ValueError("--keep and --region are for one recording, and this is a folder")
+            if midi or stems or lead_sheet_out:
+                raise ValueError(
+                    "--midi, --stems and --lead-sheet-out are for one recording, and this is a folder"
+                )
             if not out:
                 raise ValueError("expected --out, a folder or s3:// prefix for the accompaniments")
-            from jobs.generate_folder import generate_folder
+            from jobs.runtime.bulk_generation import generate_folder
 
             generate_folder(source, out, mix, file_format, variations, settings, device, workers, console)
             return
         stem = PurePosixPath(absolute(source)).stem
-        wanted = recording_of(source, out or f"{stem}-band.wav", mix, variations)
-        generate_one(wanted, keep, parsed_region(region), settings, device, console)
-    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
-        console.print(f"[red]error:[/] {escape(str(error))}")
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        console.print("stopped")
-        raise typer.Exit(130) from None
+        wanted = recording_of(
+            source,
+            out or f"{stem}-band.wav",
+            mix,
+            variations,
+            midi=midi,
+            stems=stems,
+            lead_sheet_out=lead_sheet_out,
+            read={"the band to keep": keep, "the lead sheet": lead_sheet, "the SoundFont": soundfont},
+        )
+        place = parsed_region(region, keep)
+        if keep and kind_of(keep) != "file":
+            raise StorageError(f"{absolute(keep)}: expected an accompaniment to --keep, but no file is there")
+        for file in wanted.files:
+            if file not in wanted.stems and kind_of(file) == "directory":
+                raise ValueError(f"{file} is a folder; give the name of a file to write")
+        for folder in dict.fromkeys(str(as_path(file).parent) for file in wanted.files):
+            check_writable(folder)
+        generate_one(wanted, keep, place, settings, device, console)
 
 
 def generate_one(
@@ -147,7 +268,8 @@ def generate_one(
     from rich.progress import Progress
 
     from samuel.config import SAMPLE_RATE
-    from samuel.generation.recordings import read_audio
+    from samuel.generation.recordings import make_producer, read_audio
+    from samuel.lead_sheet.text import sheet_text
 
     began = time.monotonic()
     with Progress(console=console, transient=True) as bar:
@@ -157,51 +279,54 @@ def generate_one(
         vocals = producer.vocals_of(recording)
         kept = read_audio(keep) if keep else None
         for variation in range(len(recording.bands)):
-            bar.update(task, description="generating")
+            bar.update(task, description="finding a lead sheet")
+            directed = producer.direct(recording, vocals, variation)
+            if directed.sheet and (variation == 0 or settings["direction"].vary_chords):
+                bar.console.print(escape(sheet_text(directed.sheet)))
+            for remark in directed.remarks if variation == 0 else ():
+                bar.console.print(f"[yellow]{escape(remark)}[/]")
+            bar.update(task, description="playing")
 
             def tell(share: float, variation: int = variation) -> None:
                 bar.update(task, completed=variation + share)
 
-            band = producer.generator.accompany(
-                vocals, producer.varied(variation), keep=kept, region=region, progress=tell
-            )
+            band = producer.play(vocals, directed, variation, keep=kept, region=region, progress=tell)
             bar.update(task, description="writing")
-            producer.write(recording, variation, vocals, band)
+            for remark in producer.write(recording, variation, vocals, band, directed):
+                bar.console.print(f"[yellow]{escape(remark)}[/]")
     seconds, wall = len(recording.bands) * vocals.shape[-1] / SAMPLE_RATE, time.monotonic() - began
     for file in recording.files:
         console.print(escape(file))
     console.print(f"{seconds:.2f} s of accompaniment in {wall:.1f} s ({seconds / wall:.1f} x real time)")
 
 
-def make_producer(settings: dict[str, Any], device: str) -> "Producer":
-    """Load the models that `settings` name."""
-    from samuel.generation import PRETRAINED, Generator
-    from samuel.generation.recordings import Producer
-    from samuel.separation import load_separator
-
-    generator = Generator.load(settings["checkpoint"] or PRETRAINED, settings["codec"], device)
-    separator = load_separator(settings["separator"], device) if settings["separator"] else None
-    return Producer(generator, settings["recipe"], settings["mixdown"], separator, settings["max_seconds"])
+def check_device(device: str) -> None:
+    """Raises ValueError unless it is a kind of device."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
 
 
 def local_device(device: str) -> str:
+    """cpu or cuda. Raises ValueError where there is no such device."""
     import torch
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"expected --device auto, cpu or cuda, got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("this machine has no CUDA GPU that torch can use; use --device cpu")
     return "cuda" if torch.cuda.is_available() and device != "cpu" else "cpu"
 
 
-def parsed_region(text: str | None) -> tuple[float, float] | None:
-    """ "12.5:20" -> (12.5, 20.0)."""
+def parsed_region(text: str | None, keep: str | None) -> tuple[float, float] | None:
+    """ "12.5:20" -> (12.5, 20.0). Raises ValueError for what is no region, or where there is nothing to keep."""
     if text is None:
         return None
     try:
         first, last = (float(part) for part in text.split(":"))
     except ValueError:
-        raise ValueError(f"expected --region FROM:TO in seconds, such as 12.5:20; got {text!r}") from None
+        first = last = math.nan
+    if not 0 <= first < last < math.inf:
+        raise ValueError(f"expected --region FROM:TO in seconds, such as 12.5:20; got {text!r}")
+    if not keep:
+        raise ValueError("a --region to make anew needs the accompaniment to --keep around it")
     return first, last
 
 

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from jobs.runtime.errors import user_errors
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -27,21 +30,25 @@ def main(
     import torch
 
     from samuel import audio
+    from samuel.catalogue.songs import read_catalogue
     from samuel.codec import load_codec
     from samuel.codec.measuring import excerpts_of, table
-    from samuel.songs import read_catalogue
 
     torch.set_num_threads(threads)
-    found = [song for song in read_catalogue(songs).songs if song.kind == "audio"]
-    by_song = [excerpts_of(audio.decode(song.source), excerpts, seconds) for song in found]
-    alternating = [excerpt for group in zip(*by_song, strict=True) for excerpt in group]
-    lines = [f"{len(alternating)} excerpts of {seconds:g} s: " + ", ".join(song.title for song in found), ""]
-    typer.echo("\n".join(lines))
-    for line in table(load_codec(codec, device), alternating):
-        typer.echo(line)
-        lines.append(line)
-    if out:
-        out.write_text("\n".join(lines) + "\n")
+    with user_errors(Console()):
+        found = [song for song in read_catalogue(songs).songs if song.kind == "audio"]
+        by_song = [excerpts_of(audio.decode(song.source), excerpts, seconds) for song in found]
+        alternating = [excerpt for group in zip(*by_song, strict=True) for excerpt in group]
+        lines = [
+            f"{len(alternating)} excerpts of {seconds:g} s: " + ", ".join(song.title for song in found),
+            "",
+        ]
+        typer.echo("\n".join(lines))
+        for line in table(load_codec(codec, device), alternating):
+            typer.echo(line)
+            lines.append(line)
+        if out:
+            out.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.runtime.errors import user_errors
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
@@ -35,7 +37,9 @@ def main(
         list[str] | None,
         typer.Option(
             "--try",
-            help="Also with this changed: steps=50, guidance=1, quality=best, seed=1, checkpoint=RUN, codec=NAME. "
+            help="Also with this changed: strength=0 (the arrangement alone), lead_sheet=true, shifted (all chords up a tone), another "
+            "(another song's) or none, steps=50, guidance=1, "
+            "quality=best, seed=1, checkpoint=RUN, codec=NAME. "
             "May be repeated; each is compared with the first.",
         ),
     ] = None,
@@ -58,19 +62,20 @@ def main(
     from rich.console import Console
     from rich.markup import escape
 
-    from jobs.connect import connect
-    from jobs.counting import counting
-    from jobs.pipeline import choose_workers
-    from jobs.trials import run_trials
+    from jobs.runtime.alignment import run_trials
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.progress import counting
+    from jobs.runtime.worker_pool import choose_workers
+    from samuel.catalogue.songs import Song, read_catalogue
     from samuel.evaluation.proof_report import Part, markdown, plots, rows_table, spectrograms
     from samuel.evaluation.report import parquet_of
-    from samuel.evaluation.trial import Trial, Variation, fingerprint, parse_variation
+    from samuel.evaluation.trial import AlignmentRun, Variation, fingerprint, parse_variation
     from samuel.generation import PRETRAINED
-    from samuel.songs import Song, read_catalogue
     from samuel.storage import absolute, check_writable, is_s3, join, write_atomic
+    from samuel.storage.overwriting import refuse_within
 
     console = Console(soft_wrap=True, highlight=False)
-    try:
+    with user_errors(console):
         if not songs and not real:
             raise ValueError("give --songs (rendered, with their truth), or --real (whole songs), or both")
         if split not in ("test", "validation", "all"):
@@ -90,18 +95,30 @@ def main(
                     f"expected two {name} or more, as one is compared with the others; found {len(some)}"
                 )
         base = Variation("as given", absolute(checkpoint or PRETRAINED), codec, quality, None, guidance)
-        _ = base.recipe
+        _ = base.config
         variations = (base, *(parse_variation(one, base) for one in change or ()))
+        refuse_within(out, {"a folder of songs": [*(songs or ()), *([real] if real else ())]})
         check_writable(out)
         cluster = connect()
         chosen = choose_workers(cluster, device, workers)
         if cluster.nodes > 1 and not is_s3(out):
             console.print(f"[yellow]{escape(out)} must lie on a file system that all nodes share[/]")
-        loader = Trial(absolute(out), (), (), seconds)
+        loader = AlignmentRun(absolute(out), (), (), {}, seconds)
         with console.status("loading"):
             prints = tuple(fingerprint(loader.generator(one), one, seconds) for one in variations)
+            codecs = {one.codec: loader.generator(one).codec.decoding for one in variations}
         arguments: dict[str, Any] = {"out": absolute(out), "variations": variations, "fingerprints": prints}
-        arguments |= {"seconds": seconds, "device": chosen.device, "threads": chosen.threads}
+        arguments |= {
+            "codecs": codecs,
+            "seconds": seconds,
+            "device": chosen.device,
+            "threads": chosen.threads,
+            "others": {
+                song.song_id: some[(place + 1) % len(some)]
+                for some in found.values()
+                for place, song in enumerate(some)
+            },
+        }
         everyone = [song for some in found.values() for song in some]
         failures: dict[str, str] = {}
         with counting("songs", len(everyone), console) as count:
@@ -110,11 +127,14 @@ def main(
                 if row["error"]:
                     console.print(f"[red]{escape(row['title'])}: {escape(row['error'])}[/]")
                     failures[row["song_id"]] = row["error"]
-        trial = Trial(**arguments | {"device": "cpu"})
-        parts = [
-            Part.read(name, [song for song in some if song.song_id not in failures], trial)
-            for name, some in found.items()
-        ]
+        trial = AlignmentRun(**arguments | {"device": "cpu"})
+        good = {name: [song for song in some if song.song_id not in failures] for name, some in found.items()}
+        for name, some in good.items():
+            if len(some) < 2:
+                console.print(f"[red]of the {name}, fewer than two went well: nothing to compare[/]")
+        parts = [Part.read(name, some, trial) for name, some in good.items() if len(some) > 1]
+        if not parts:
+            raise ValueError("too few songs went well; what was made of them is kept for another run")
         files: dict[str, Any] = {
             "proof.md": markdown(parts, seconds, failures, base).encode(),
             "proof.png": plots(parts),
@@ -123,12 +143,6 @@ def main(
         }
         for file, data in files.items():
             write_atomic(join(out, file), data)
-    except (ValueError, FileNotFoundError) as error:  # a user can mend these; all else is a defect and rises
-        console.print(f"[red]error:[/] {escape(str(error))}")
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on where this run was")
-        raise typer.Exit(130) from None
     console.print(files["proof.md"].decode(), markup=False)
     console.print(f"in {absolute(out)}: proof.md, proof.png, spectrograms.png, proof.parquet, audio/")
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+
+from jobs.runtime.errors import user_errors
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -21,7 +24,7 @@ class MixFormat(StrEnum):
 
 
 class RenderSong:
-    """A Ray Data stage: a row with a score in, its report out. One actor holds one SoundFont."""
+    """What a worker of the pool does: a row with a score in, its report out. One worker holds one SoundFont."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         from samuel.rendering.renderer import Options, Renderer
@@ -34,7 +37,9 @@ class RenderSong:
 
 @app.command()
 def main(
-    scores: Annotated[Path, typer.Option(help="A folder, .tar.xz or .zip of .mid, .mxl, .musicxml files.")],
+    scores: Annotated[
+        Path, typer.Option(help="A folder, .tar.xz or .zip of .mid, .mxl, .musicxml files, or one.")
+    ],
     out: Annotated[Path, typer.Option(help="Becomes a stems folder: one folder a song.")],
     limit: Annotated[
         int | None, typer.Option(help="Only the first N, in an order that hashes shuffle.")
@@ -44,7 +49,8 @@ def main(
     min_seconds: Annotated[float, typer.Option(help="Shorter songs are repeated up to this length.")] = 60.0,
     max_seconds: Annotated[float, typer.Option(help="Songs end at the last bar before this.")] = 240.0,
     soundfont: Annotated[
-        Path | None, typer.Option(help="Any .sf2 or .sf3. Default: TimGM6mb.sf2 of the package pretty_midi.")
+        Path | None,
+        typer.Option(help="Any .sf2 or .sf3. Default: FluidR3Mono_GM.sf3, which comes with this package."),
     ] = None,
     mixes: Annotated[Path | None, typer.Option(help="Also write the mixes, as files in this folder.")] = None,
     mix_format: Annotated[MixFormat, typer.Option(help="How the mixes are encoded.")] = MixFormat.flac,
@@ -52,7 +58,7 @@ def main(
 ) -> None:
     """Render scores as full songs with **true stems**, to train and to measure on.
 
-    Each score (MIDI with a track named MELODY, or a MusicXML lead sheet with chord symbols) becomes
+    Each score (MIDI with a track named MELODY or Vocals, or a MusicXML lead sheet with chord symbols) becomes
 
         OUT/SONG/vocals.flac  drums.flac  bass.flac  other.flac
         OUT/SONG/annotations.json   beats, downbeats, chords, key, melody
@@ -66,12 +72,12 @@ def main(
         python jobs/render_songs.py --scores openewld.tar.xz --out stems --limit 20
         python jobs/build_popdb.py --help       # takes the stems folder from here
     """
-    from jobs.connect import connect  # before ray: it sets Ray's environment
-
-    import ray  # isort: skip
-
+    from jobs.runtime.actor_pool import pool
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.worker_pool import choose_workers
     from samuel.rendering.library import collection_name, find_scores, unpack
     from samuel.rendering.renderer import Options
+    from samuel.storage.overwriting import refuse_overwriting, refuse_within
 
     options = Options(
         out=out.resolve(),
@@ -82,6 +88,12 @@ def main(
         mixes=mixes.resolve() if mixes else None,
         mix_format=mix_format.value,
     )
+    try:
+        refuse_overwriting({"the scores": [scores]}, {"--out": [out]})
+        if mixes:
+            refuse_within(mixes, {"the stems folder": [out]}, "--mixes")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".scores-") as unpacked:  # in OUT: every node sees it
         try:
@@ -98,18 +110,14 @@ def main(
         if not rows:
             return
         began = time.monotonic()
-        cpus = connect().cpus
-        reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            RenderSong,  # type: ignore[arg-type]
-            fn_constructor_args=(asdict(options),),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(len(rows), workers or cpus)),
-        )
         seconds, failures = 0.0, []
-        for report in reports.iter_rows():
-            seconds += report["seconds"]
-            if report["error"]:
-                failures.append({"song_id": report["song_id"], "error": report["error"]})
-                typer.echo(f"failed: {report['song_id']}: {report['error']}", err=True)
+        with user_errors(Console(stderr=True)):
+            chosen = choose_workers(connect(), "cpu", workers)
+            for report in pool(rows, RenderSong, (asdict(options),), chosen, key="song_id"):
+                seconds += report.get("seconds", 0.0)
+                if report["error"]:
+                    failures.append({"song_id": report["song_id"], "error": report["error"]})
+                    typer.echo(f"failed: {report['song_id']}: {report['error']}", err=True)
     (out / "failures.jsonl").write_text("".join(json.dumps(failure) + "\n" for failure in failures))
     wall = time.monotonic() - began
     typer.echo(

@@ -1,4 +1,4 @@
-"""The service on Ray Serve: HTTP, jobs and page in `Studio`; denoising in `Windows`; reading and decoding in `Audio`.
+"""The service on Ray Serve: HTTP, jobs and page in `Api`; denoising in `Denoiser`; reading and decoding in `AudioCodec`.
 
     serve run jobs.serve:app
     serve run jobs.serve:app checkpoint=s3://bucket/runs/first device=cuda
@@ -10,26 +10,36 @@ The arguments, each with its environment variable, are those of `jobs/serving/se
 import asyncio
 import logging
 import os
-import shutil
-import tempfile
-import time
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
+from jobs.runtime.cluster import start
+from jobs.runtime.patience import REPLICA_HEALTH_SECONDS, wait_for_proxies
 from jobs.serving.api import build_api
-from jobs.serving.desk import Desk, WorkerLost
+from jobs.serving.given import Given
 from jobs.serving.job import State
+from jobs.serving.job_manager import JobManager
+from jobs.serving.job_runner import WorkerLost
+from jobs.serving.job_store import JobStore
+from jobs.serving.private import HeldFolder, delete_left, private_folder
 from jobs.serving.settings import Settings
-from jobs.serving.spool import Spool
-from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
+from jobs.serving.workers import (
+    AudioWorker,
+    DenoisingWorker,
+    KeptPiece,
+    MixedFile,
+    ModelCard,
+    OneThread,
+    PreparedVocals,
+)
 from samuel.generation import PRETRAINED, WindowTask
 from samuel.generation.recordings import Mixdown
-from samuel.storage import is_s3
+from samuel.storage import as_path, is_s3
 from samuel.training.checkpoint import best_of
 
 import ray
@@ -37,6 +47,7 @@ from ray import serve
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus
 from ray.util.metrics import Counter, Gauge, Histogram
 
 log = logging.getLogger(__name__)
@@ -48,26 +59,23 @@ TRIES = 4
 TELL_SECONDS = 0.25
 """Between two words on the progress of a batch."""
 
-LEFT_SECONDS = 600.0
-"""A spool that nobody touched for so long is nobody's."""
-
 LOST = (RayActorError, ObjectLostError, DeploymentUnavailableError)
 
 
 @dataclass(frozen=True, eq=False)  # eq: Serve compares what is streamed, and tensors have no truth value
-class Made:
+class WindowLatents:
     latents: Tensor
 
 
 batched: Any = serve.batch(max_batch_size=1, batch_wait_timeout_s=0)
 
 
-class Windows:
+class Denoiser:
     """Denoises windows, of whichever requests, in batches."""
 
     def __init__(self, settings: Settings, device: str):
         self.thread = OneThread(settings, device)
-        self.sampler = self.thread.waited_for(Sampler, settings, device)
+        self.sampler = self.thread.waited_for(DenoisingWorker, settings, device)
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """`user_config`: how many windows to a batch, and how long to wait for one to fill."""
@@ -75,7 +83,7 @@ class Windows:
         self.denoise.set_batch_wait_timeout_s(config["batch_wait_seconds"])
 
     @batched
-    async def denoise(self, tasks: list[WindowTask]) -> AsyncIterator[list[float] | list[Made]]:
+    async def denoise(self, tasks: list[WindowTask]) -> AsyncIterator[list[float] | list[WindowLatents]]:
         """To each task, shares done, then its latents."""
         share = 0.0
 
@@ -86,9 +94,9 @@ class Windows:
         work = asyncio.ensure_future(self.thread(self.sampler, tasks, progress))
         while not (await asyncio.wait({work}, timeout=TELL_SECONDS))[0]:
             yield [share] * len(tasks)
-        yield [Made(latents) for latents in work.result()]
+        yield [WindowLatents(latents) for latents in work.result()]
 
-    async def sample(self, task: WindowTask) -> AsyncIterator[float | Made]:
+    async def sample(self, task: WindowTask) -> AsyncIterator[float | WindowLatents]:
         """Shares of the window done, then its latents."""
         async for said in self.denoise(task):
             yield said
@@ -97,49 +105,57 @@ class Windows:
         return self.sampler.card()
 
 
-class Audio:
+class AudioCodec:
     """Reads recordings, decodes latents, mixes and converts."""
 
     def __init__(self, settings: Settings, device: str):
         self.thread = OneThread(settings, device)
-        self.coder = self.thread.waited_for(Coder, settings, device)
+        self.coder = self.thread.waited_for(AudioWorker, settings, device)
 
     async def ready(self) -> bool:
         return True
 
     async def do(self, what: str, *arguments: Any) -> Any:
-        """A method of `Coder`."""
+        """A method of `AudioWorker`."""
         return await self.thread(getattr(self.coder, what), *arguments)
 
 
 class RemoteWorkers:
-    """`desk.Workers` on Ray: a call whose replica dies is made again, by another one."""
+    """`job_runner.Workers` on Ray: a call whose replica dies is made again, by another one."""
 
-    def __init__(self, windows: DeploymentHandle, audio: DeploymentHandle):
-        self.windows, self.audio = windows, audio
+    def __init__(self, denoiser: DeploymentHandle, codec: DeploymentHandle):
+        self.denoiser, self.codec = denoiser, codec
         self.known: ModelCard | None = None
 
-    async def hear(self, recording: bytes, separate: bool) -> Heard:
-        return await self._do("hear", recording, separate)
+    async def read(self, recording: bytes) -> bytes:
+        return await self._do("read", recording)
 
-    async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
-        return await self._do("play", latents, start, stop)
+    async def prepare(
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+    ) -> PreparedVocals:
+        return await self._do("prepare", recording, separate, seeds, given)
 
-    async def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
-        return await self._do("join", pieces, samples, file_format)
+    async def coder(self, what: str, *arguments: Any) -> Any:
+        return await self._do(what, *arguments)
 
-    async def convert(self, stem: bytes, file_format: str) -> bytes:
-        return stem if file_format == "flac" else await self._do("convert", stem, file_format)
+    async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
+        return await self._do("decode", latents, start, stop, kept)
+
+    async def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        return await self._do("concatenate", pieces, samples, file_format)
+
+    async def transcode(self, stem: bytes, file_format: str) -> bytes:
+        return await self._do("transcode", stem, file_format)
 
     async def mix(
         self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
-    ) -> bytes:
+    ) -> MixedFile:
         return await self._do("mix", vocals, pieces, samples, mixdown, file_format)
 
     async def card(self) -> ModelCard:
         if self.known:
             return self.known
-        card: ModelCard = await self._again(lambda: self.windows.card.remote())
+        card: ModelCard = await self._again(lambda: self.denoiser.card.remote())
         self.known = card
         return card
 
@@ -148,7 +164,7 @@ class RemoteWorkers:
         try:
             async with asyncio.timeout(2):
                 if not self.known:
-                    await self.audio.ready.remote()
+                    await self.codec.ready.remote()
                 await self.card()
         except (TimeoutError, WorkerLost, *LOST):
             return False
@@ -156,13 +172,13 @@ class RemoteWorkers:
 
     async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
         for left in reversed(range(TRIES)):
-            stream: Any = self.windows.options(stream=True).sample.remote(task)
+            stream: Any = self.denoiser.options(stream=True).sample.remote(task)
             try:
                 async for said in stream:
-                    yield said.latents if isinstance(said, Made) else said
+                    yield said.latents if isinstance(said, WindowLatents) else said
                 return
             except LOST as error:
-                await lost(error, left)
+                await backoff_or_raise(error, left)
             except RayTaskError as error:
                 raise error.cause from None
             except (asyncio.CancelledError, GeneratorExit):
@@ -170,20 +186,20 @@ class RemoteWorkers:
                 raise
 
     async def _do(self, what: str, *arguments: Any) -> Any:
-        return await self._again(lambda: self.audio.do.remote(what, *arguments))
+        return await self._again(lambda: self.codec.do.remote(what, *arguments))
 
     async def _again(self, call: Callable[[], Awaitable[Result]]) -> Result:
         for left in reversed(range(TRIES)):
             try:
                 return await call()
             except LOST as error:
-                await lost(error, left)
+                await backoff_or_raise(error, left)
             except RayTaskError as error:  # its own text is a traceback
                 raise error.cause from None
-        raise AssertionError("`lost` raises at the last try")
+        raise AssertionError("`backoff_or_raise` raises at the last try")
 
 
-async def lost(error: Exception, left: int) -> None:
+async def backoff_or_raise(error: Exception, left: int) -> None:
     """Wait a little before another try; raise where none is left."""
     log.warning("a worker died, %d tries left: %s", left, type(error).__name__)
     if not left:
@@ -191,8 +207,8 @@ async def lost(error: Exception, left: int) -> None:
     await asyncio.sleep(0.5)
 
 
-class RayMeters:
-    """`desk.Meters` in Prometheus form, at the metrics port of each Ray node."""
+class PrometheusMetrics:
+    """`job_manager.ServiceMetrics` in Prometheus form, at the metrics port of each Ray node."""
 
     def __init__(self) -> None:
         self.taken = Gauge("samuel_places_taken", "Accompaniments accepted and not yet made.")
@@ -203,17 +219,21 @@ class RayMeters:
             tag_keys=("stage",),
         )
         self.count = Counter("samuel_accompaniments", "That came to an end.", tag_keys=("state",))
+        self.fetched = Counter("samuel_sounds", "That clients asked for.", tag_keys=("kind",))
         self.speed = Histogram(
             "samuel_times_real_time",
             "Seconds of vocals for a second of waiting.",
             boundaries=[0.1, 0.3, 1, 3, 10, 30, 100],
         )
 
-    def places(self, taken: int) -> None:
+    def slots(self, taken: int) -> None:
         self.taken.set(taken)
 
     def stage(self, name: str, seconds: float) -> None:
         self.seconds.observe(seconds, {"stage": name})
+
+    def sound(self, kind: str) -> None:
+        self.fetched.inc(1, {"kind": kind})
 
     def ended(self, state: State, speed: float | None) -> None:
         self.count.inc(1, {"state": state})
@@ -222,84 +242,114 @@ class RayMeters:
 
 
 @serve.ingress(None)
-class Studio:
-    """The one desk: all HTTP and all jobs. Killed, it begins again with the jobs that lie in the spool."""
+class Api:
+    """All HTTP and all jobs, in one replica. Killed, it begins again with the jobs that lie in the store."""
 
-    async def __init__(self, settings: Settings, windows: DeploymentHandle, audio: DeploymentHandle) -> None:  # type: ignore[misc]
-        # `async` is Serve's: no request comes before the jobs of an earlier desk are there
+    async def __init__(self, settings: Settings, denoiser: DeploymentHandle, codec: DeploymentHandle) -> None:  # type: ignore[misc]
+        # `async` is Serve's: no request comes before the jobs of an earlier replica are there
         self.settings = settings
-        self.own_spool = None if settings.spool else default_spool()
-        spool = Spool(settings.spool or str(self.own_spool))
-        self.desk = Desk(RemoteWorkers(windows, audio), spool, settings, RayMeters())
-        await self.desk.open()
-        self.sweeping = asyncio.create_task(self.desk.sweep())
+        self.held: HeldFolder | None = None
+        if not is_s3(settings.spool or ""):
+            self.held = await asyncio.to_thread(HeldFolder.hold, spool_folder(settings))
+        store = JobStore(str(self.held.folder) if self.held else settings.spool or "")
+        self.manager = JobManager(RemoteWorkers(denoiser, codec), store, settings, PrometheusMetrics())
+        await self.manager.open()
+        self.sweeping = asyncio.create_task(self.manager.sweep())
 
     def __serve_build_asgi_app__(self) -> Any:
-        return build_api(self.desk, self.settings)
+        return build_api(self.manager, self.settings)
 
     def check_health(self) -> None:
         """Serve asks every few seconds: so whoever finds the folder knows that it is in use."""
-        if self.own_spool:
-            with suppress(FileNotFoundError):
-                os.utime(self.own_spool)
+        if self.held:
+            self.held.touch()
 
     def __del__(self) -> None:
-        """When the app is stopped (Ctrl-C, `serve shutdown`), not when it is killed: nobody's voice stays behind."""
-        if self.own_spool:
-            shutil.rmtree(self.own_spool, ignore_errors=True)
+        """When the app is stopped (Ctrl-C, `serve shutdown`), not when it is killed: nobody's voice stays behind.
+
+        Not when a replica of another version takes this one's place: it goes on with the jobs that lie there.
+        """
+        if held := getattr(self, "held", None):
+            self.manager.store.closed = True
+            held.give_up(delete=not self.settings.spool and is_stopped())
 
 
-def default_spool() -> Path:
-    """Below the system's temporary folder; the same for a replica that takes a dead one's place.
+def spool_folder(settings: Settings) -> Callable[[], Path]:
+    """Finds a local spool: by default below the temporary folder, the same for a replica that takes a dead one's place.
 
     Those that an app left which was killed with all of its Ray are deleted.
     """
-    temporary = Path(tempfile.gettempdir())
-    for other in temporary.glob("samuel-session_*"):
-        with suppress(OSError):  # another user's, or gone
-            if time.time() - other.stat().st_mtime > LEFT_SECONDS:
-                shutil.rmtree(other)
+    delete_left("samuel-session_")
     session = ray.get_runtime_context().get_session_name()
-    folder = temporary / f"samuel-{session}-{serve.get_replica_context().app_name}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    prefix = f"samuel-{session}-{serve.get_replica_context().app_name}"
+
+    def find() -> Path:
+        if not settings.spool:
+            return private_folder(prefix)
+        folder = Path(str(as_path(settings.spool)))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    return find
+
+
+def is_stopped() -> bool:
+    """Whether the app of this replica is being stopped; it is taken for stopped where Serve does not say."""
+    found: list[bool] = []
+
+    def ask() -> None:
+        known = serve.status().applications.get(serve.get_replica_context().app_name)
+        found.append(known is None or known.status == ApplicationStatus.DELETING)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    return found != [False]
 
 
 def app(arguments: dict[str, Any]) -> serve.Application:
     """What `serve run jobs.serve:app name=value ...` starts."""
+    # Of the Ray that this starts. At Ray's 15 any other busy process goes before a replica, and where two threads share
+    # a sum, both wait for the one beside it: somebody waits for what is made here, unlike for a job's.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     settings = Settings(**arguments)
     checkpoint = settings.checkpoint or str(PRETRAINED)
     if not is_s3(checkpoint):
         best_of(checkpoint)  # what is missing is said here, not in the log of a replica
     device = settings.device
+    wait_for_proxies()
     if device == "auto":
         if not ray.is_initialized():  # `serve run` calls this first, then uses the Ray that it finds
-            ray.init(namespace="serve")
+            start(logging.INFO, namespace="serve", include_dashboard=False)
         device = "cuda" if ray.cluster_resources().get("GPU") else "cpu"
     # One GPU holds both; on a CPU both use all cores, in turn.
     kind, other = ("num_gpus", {"num_cpus": 0}) if device == "cuda" else ("num_cpus", {})
     batch = settings.batch_size or (16 if device == "cuda" else 1)
-    windows = deployment(
-        Windows,
+    denoiser = deployment(
+        Denoiser,
         ray_actor_options={kind: 0.6} | other,
         max_ongoing_requests=max(64, 4 * batch),
         user_config={"batch_size": batch, "batch_wait_seconds": 0.02 if batch > 1 else 0.0},
-        autoscaling_config=scaling(settings.samplers, 2 * batch),
+        autoscaling_config=scaling(settings.denoiser_replicas, 2 * batch),
     ).bind(settings, device)
-    audio = deployment(
-        Audio,
+    codec = deployment(
+        AudioCodec,
         ray_actor_options={kind: 0.4} | other,
         max_ongoing_requests=64,  # beyond, requests ask the replica again and again, at the cost of its core
-        autoscaling_config=scaling(settings.coders, 2),
+        autoscaling_config=scaling(settings.codec_replicas, 2),
     ).bind(settings, device)
-    studio = deployment(Studio, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000, num_replicas=1)
-    return studio.bind(settings, windows, audio)
+    api = deployment(Api, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000, num_replicas=1)
+    return api.bind(settings, denoiser, codec)
 
 
 def deployment(work: type, **options: Any) -> serve.Deployment:
     """A deployment named like its class; a dead replica is noticed within seconds."""
     made: Any = serve.deployment(
-        name=work.__name__, health_check_period_s=5, graceful_shutdown_timeout_s=20, **options
+        name=work.__name__,
+        health_check_period_s=5,
+        health_check_timeout_s=REPLICA_HEALTH_SECONDS,
+        graceful_shutdown_timeout_s=20,
+        **options,
     )
     return made(work)
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from jobs.runtime.errors import user_errors
+
 app = typer.Typer(add_completion=False)
 
 
@@ -18,7 +20,12 @@ def main(
     out: Annotated[
         str, typer.Option(help="The run: a folder or s3://bucket/prefix. The same again resumes it.")
     ],
-    preset: Annotated[str, typer.Option(help="paper, or tiny for a test.")] = "paper",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="band, which is told lead sheets and arrangements; paper, as the paper has it; tiny for a test."
+        ),
+    ] = "band",
     steps: Annotated[int | None, typer.Option(min=1, help="Stop at this step; a later call goes on.")] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Length of the run. [default: the preset's]")
@@ -26,6 +33,13 @@ def main(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Over all workers. [default: the preset's]")
     ] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Take each batch in so many parts, one after the other: it learns the same with less memory.",
+        ),
+    ] = 1,
     crop_frames: Annotated[
         int | None,
         typer.Option(
@@ -45,12 +59,33 @@ def main(
         str | None,
         typer.Option(help="Begin with the weights of this run or checkpoint, to train them further."),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Distill this run or checkpoint: a student begins with its weights and learns to go in one step where "
+            "it takes several. The preset is the teacher's.",
+        ),
+    ] = None,
+    student_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=50,
+            help="Steps of the student from noise alone; 5 are 4 at the default strength. [default: 5]",
+        ),
+    ] = None,
+    teacher_guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="The teacher's guidance, which the student learns along. [default: 1]"),
+    ] = None,
     vocal_noise: Annotated[
         float | None, typer.Option(min=0, help="Noise on the vocals in training. [default: the preset's]")
     ] = None,
     emphasis: Annotated[
         float | None,
         typer.Option(
+            "--latent-weighting",
+            "--emphasis",
             min=0,
             max=1,
             help="How much more the latents count that change more of the sound, where the codec tells (mini does); "
@@ -74,7 +109,8 @@ def main(
     memory_gb: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Keep the pairs in memory up to this size, else stream. [default: a quarter]"
+            min=0,
+            help="Of each machine: keep the pairs in memory up to this size, else stream. [default: a quarter]",
         ),
     ] = None,
 ) -> None:
@@ -83,31 +119,52 @@ def main(
     \b
     python jobs/train.py --data popdb --out runs/first
     python jobs/train.py --data s3://bucket/popdb --out s3://bucket/runs/first --workers 4
+    python jobs/train.py --data popdb --out runs/student --teacher runs/first --epochs 10 --learning-rate 2e-4
     ray job submit --working-dir . -- python jobs/train.py --data s3://bucket/popdb --out s3://bucket/runs/first
     """
     from rich.console import Console
 
-    from jobs.connect import connect
-    from jobs.training import Settings, choose_scaling, train
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.training import TrainingJob, choose_scaling, train
     from samuel.codec import load_codec
-    from samuel.popdb import Store
-    from samuel.popdb.lease import Lease
-    from samuel.presets import preset_named
+    from samuel.popdb import Store, check_popdb
+    from samuel.popdb.checks import split_named
     from samuel.storage import absolute, check_writable
+    from samuel.storage.lease import Lease
     from samuel.training import load_for_generation
-    from samuel.training.loop import TrainingError
+    from samuel.training.config import DEFAULT_STUDENT_STEPS, Student
+    from samuel.training.presets import preset_named
     from samuel.training.workers import Workers
 
     console = Console()
-    try:
+    with user_errors(console):
+        student = None
+        if teacher:
+            if start_from:
+                raise ValueError("a student begins with its teacher's weights: leave --start-from out")
+            learned = load_for_generation(teacher)
+            if learned.config.student:
+                raise ValueError(
+                    f"{teacher} is a student itself; name the checkpoint that it was distilled from"
+                )
+            start_from, preset = teacher, learned.config.preset
+            student = Student(
+                student_steps or DEFAULT_STUDENT_STEPS,
+                learned.fingerprint,
+                1.0 if teacher_guidance is None else teacher_guidance,
+            )
+        elif student_steps is not None or teacher_guidance is not None:
+            raise ValueError("--student-steps and --teacher-guidance need a --teacher to learn from")
         chosen = preset_named(preset)
         model = dataclasses.replace(chosen.model, mixing=mixing) if mixing else chosen.model
+        if teacher:
+            model = learned.config.model
         training = chosen.training.with_values(
             epochs=epochs,
             batch_size=batch_size,
             crop_frames=crop_frames,
             vocal_noise=vocal_noise,
-            emphasis=emphasis,
+            latent_weighting=emphasis,
             learning_rate=learning_rate,
             validate_every=validate_every,
             seed=seed,
@@ -118,16 +175,24 @@ def main(
             raise ValueError(
                 f"no POPDB at {absolute(data)}: popdb.json is missing. Build one with jobs/build_popdb.py"
             )
+        if not any(split_named(file.name) in ("validation", None) for file in Store.at(data).shard_files()):
+            console.print(
+                "[yellow]no song of this POPDB fell to the validation split (one in ten does): it is trained on without, to "
+                "the last step; nothing will tell when it begins to learn by heart[/]",
+                soft_wrap=True,
+                highlight=False,
+            )
         if codec and (named := load_codec(codec).identity) != identity.codec:
             raise ValueError(f"{identity.codec} made the latents of {data}, not {named}; change --codec")
         if start_from and (there := load_for_generation(start_from)).codec != identity.codec:
             raise ValueError(
                 f"{start_from} was trained on latents of {there.codec}, {data} has {identity.codec}"
             )
+        check_popdb(data)
         check_writable(out)
-        cluster = connect()
+        cluster = connect(trains=True)
         scaling = choose_scaling(cluster, workers, device)
-        settings = Settings(
+        settings = TrainingJob(
             data=absolute(data),
             out=absolute(out),
             preset=preset,
@@ -136,17 +201,13 @@ def main(
             steps=steps,
             codec=codec,
             memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
+            accumulate=accumulate,
             threads=None if scaling.use_gpu else int(scaling.num_cpus_per_worker),
             start_from=start_from and absolute(start_from),
+            student=student,
         )
         with Lease(settings.out):
             train(settings, scaling, console)
-    except (
-        ValueError,
-        TrainingError,
-    ) as error:  # what the user can mend; anything else is a defect and rises
-        console.print(f"[red]{error}[/]", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -1,25 +1,29 @@
 """HTTP: routes, what they take and answer, and the page. Nothing here knows Ray or the model."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Form, Header, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi import FastAPI, File, Form, Header, Request, UploadFile
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-import samuel
-from jobs.serving.desk import Desk, WorkerLost
 from jobs.serving.guard import Guard
 from jobs.serving.job import Job
-from jobs.serving.messages import (
+from jobs.serving.job_manager import JobManager, require_success
+from jobs.serving.job_runner import WorkerLost
+from jobs.serving.job_store import VOCALS
+from jobs.serving.page import add_page
+from jobs.serving.problems import ProblemError, answer_with_problems, documented
+from jobs.serving.schemas import (
     ACCOMPANIMENTS,
     MEDIA_TYPES,
+    RECORDINGS,
     USUAL_LUFS,
     Accompaniment,
-    Asked,
+    AccompanimentForm,
     Balance,
     Format,
     Health,
@@ -29,18 +33,19 @@ from jobs.serving.messages import (
     Models,
     Responses,
     Variation,
-    order_of,
+    generation_request,
 )
-from jobs.serving.problems import ProblemError, answer_with_problems, documented
 from jobs.serving.settings import Settings
-from jobs.serving.spool import VOCALS
+from jobs.serving.sheet_routes import add_lead_sheets
 from jobs.serving.stream import as_wav, stream_bytes
 from samuel import __version__
+from samuel.arranging import STYLES
+from samuel.audio import AudioError
 from samuel.config import SAMPLE_RATE
 from samuel.generation import QUALITIES
 from samuel.generation.recordings import Mixdown
+from samuel.lead_sheet import LeadSheetError
 
-PAGE = Path(samuel.__file__).parent / "studio"
 DESCRIPTION = """
 Wait for the audio:
 
@@ -60,6 +65,12 @@ and make seconds 10 to 15 of it anew:
 
     curl -F reference=ID -F start=10 -F end=15 -F seed=7 -o band.wav http://localhost:8000/v1/accompaniments
 
+see what the band would play from, correct it, and hear seconds 10 to 15 with other chords:
+
+    curl -F recording=@voice.wav http://localhost:8000/v1/lead-sheets
+    curl -F vocals=@voice.wav -F bpm=92 -F 'chords=| Am | F | C G/B | % |' -o band.wav http://localhost:8000/v1/accompaniments
+    curl -F reference=ID -F start=10 -F end=15 -F 'chords=| Dm | G |' -o band.wav http://localhost:8000/v1/accompaniments
+
 or, with a recording that begins as that one did and is longer, let the band go on from where it ended:
 
     curl -F reference=ID -F vocals=@longer.wav -o band.wav http://localhost:8000/v1/accompaniments
@@ -71,11 +82,16 @@ AUDIO: Responses = {
 }
 STREAM: Responses = {200: {"description": "Audio, as it is made", "content": {MEDIA_TYPES["wav"]: {}}}}
 EVENTS = "text/event-stream"
+EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+LUFS_HEADER = "X-Loudness-LUFS"
+"""Of a mix, how loud it is: where its peaks leave no room it is below what was asked for."""
+KEEP_ALIVE_SECONDS = 15.0
+"""Proxies close a connection that says nothing for long, often after 60 s."""
 SENT_EVENTS: Responses = {200: {"description": "Events", "content": {EVENTS: {}}}}
 
 
-def build_api(desk: Desk, settings: Settings) -> Any:
-    """The ASGI application around a desk."""
+def build_api(manager: JobManager, settings: Settings) -> Any:
+    """The ASGI application around a job manager."""
     api = FastAPI(
         title="SAMUeL",
         version=__version__,
@@ -84,7 +100,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         docs_url=None,
         redoc_url=None,
     )
-    answer_with_problems(api)
+    answer_with_problems(api, {WorkerLost: 503, AudioError: 422, LeadSheetError: 422})
 
     @api.get("/healthz", tags=["service"])
     async def healthz() -> Health:
@@ -94,17 +110,14 @@ def build_api(desk: Desk, settings: Settings) -> Any:
     @api.get("/readyz", tags=["service"], responses=documented(503))
     async def readyz() -> Health:
         """All workers answer."""
-        if not await desk.workers.ready():
+        if not await manager.workers.ready():
             raise ProblemError(503, "the workers are starting; try again soon", {"Retry-After": "5"})
         return Health()
 
     @api.get("/v1/models", tags=["accompaniments"], responses=documented(401, 503))
     async def models() -> Models:
         """The model, and the limits of the service."""
-        try:
-            card = await desk.workers.card()
-        except WorkerLost as error:
-            raise ProblemError(503, str(error), {"Retry-After": "10"}) from None
+        card = await manager.workers.card()
         return Models(
             data=[
                 Model(
@@ -115,6 +128,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
                     sample_rate=SAMPLE_RATE,
                     qualities={name: quality.steps for name, quality in QUALITIES.items()},
                     formats=list(MEDIA_TYPES),
+                    styles=[style.name for style in STYLES],
                     max_seconds=settings.max_seconds,
                     max_bytes=settings.max_bytes,
                     max_variations=settings.max_variations,
@@ -129,11 +143,11 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         response_class=Response,
         responses=AUDIO
         | {202: {"model": Accompaniment, "description": "Accepted; the answer to `Prefer: respond-async`"}}
-        | documented(400, 401, 404, 408, 409, 413, 422, 429, 500, 503, 504),
+        | documented(400, 401, 404, 408, 409, 413, 422, 429, 500, 503, 504, 507),
     )
     async def accompany(
         request: Request,
-        asked: Annotated[Asked, Form(media_type="multipart/form-data")],
+        asked: Annotated[AccompanimentForm, Form(media_type="multipart/form-data")],
         prefer: Annotated[str, Header(description="`respond-async`: answer 202 at once.")] = "",
         accept: Annotated[str, Header(description="`text/event-stream`: answer with events.")] = "",
     ) -> Response:
@@ -144,44 +158,72 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         the job's events. Where the answer is waited for, a client that goes away cancels its job.
         """
         later = "respond-async" in prefer
-        order = order_of(asked, desk, settings, request.state.owner, kept=later)
+        given = await asked.given(
+            manager,
+            parts=asked.parts or None,
+            part_levels=asked.part_levels or None,
+            vary_chords=asked.vary_chords,
+        )
+        wanted = generation_request(asked, given, manager, settings, request.state.owner, kept=later)
         recording = await asked.vocals.read() if asked.vocals else None
-        job = await desk.submit(order, recording, request.state.place)
+        job = await manager.submit(wanted, recording)
         headers = {"Location": f"{ACCOMPANIMENTS}/{job.id}"}
         if later:
             return JSONResponse(
                 Accompaniment.of(job).model_dump(), 202, headers | {"Preference-Applied": "respond-async"}
             )
         if EVENTS in accept:
-            return StreamingResponse(
-                events(job, cancel=True), 200, headers | {"Cache-Control": "no-store"}, EVENTS
-            )
+            return EventSourceResponse(events(job, cancel=True), headers=headers | EVENT_HEADERS)
+
+        async def made() -> Response:
+            await manager.finished(job)
+            require_success(job)
+            if asked.output == "mix":
+                return await mixed(job, 0, Mixdown(asked.balance, asked.lufs), asked.format, headers)
+            return await band(job, 0, asked.format, headers)
+
         try:
-            await desk.finished(job)
+            answer = await unless_gone(request, made())
         except asyncio.CancelledError:
-            desk.abandon(job)
+            manager.abandon(job)
             raise
-        if job.problem:
-            raise ProblemError(job.problem["status"], job.problem["detail"])
-        if asked.output == "mix":
-            return await mixed(job, 0, Mixdown(asked.balance, asked.lufs), asked.format, headers)
-        return await band(job, 0, asked.format, headers)
+        if answer is None:
+            manager.abandon(job)
+            return Response(status_code=499)  # as nginx calls it; nobody reads it
+        return answer
+
+    @api.post(
+        RECORDINGS,
+        tags=["accompaniments"],
+        response_class=Response,
+        responses={
+            200: {"description": "FLAC", "content": {MEDIA_TYPES["flac"]: {}}},
+            **documented(400, 401, 408, 413, 422, 429, 503, 507),
+        },
+    )
+    async def read(
+        recording: Annotated[UploadFile, File(description="As `vocals` of an accompaniment.")],
+    ) -> Response:
+        """Whether a recording can be used, without making anything: itself as FLAC, 44.1 kHz stereo, as it is heard."""
+        content = await recording.read()
+        async with manager.conversions:
+            return audio_response(await manager.workers.read(content), "flac")
 
     @api.get(f"{ACCOMPANIMENTS}/{{job_id}}", tags=["accompaniments"], responses=documented(401, 404, 422))
     async def state(request: Request, job_id: JobId) -> Accompaniment:
         """How far an accompaniment is."""
-        return Accompaniment.of(desk.find(job_id, request.state.owner))
+        return Accompaniment.of(manager.find(job_id, request.state.owner))
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/events",
         tags=["accompaniments"],
         response_class=StreamingResponse,
-        responses=SENT_EVENTS | documented(401, 404, 422),
+        responses=SENT_EVENTS | documented(401, 404, 422, 429),
     )
-    async def watch(request: Request, job_id: JobId) -> StreamingResponse:
+    async def watch(request: Request, job_id: JobId) -> EventSourceResponse:
         """The accompaniment's state at each change, as server-sent events, until it is over."""
-        job = desk.find(job_id, request.state.owner)
-        return StreamingResponse(events(job), media_type=EVENTS, headers={"Cache-Control": "no-store"})
+        job = manager.find(job_id, request.state.owner)
+        return EventSourceResponse(events(job), headers=EVENT_HEADERS)
 
     @api.delete(
         f"{ACCOMPANIMENTS}/{{job_id}}",
@@ -191,13 +233,13 @@ def build_api(desk: Desk, settings: Settings) -> Any:
     )
     async def delete(request: Request, job_id: JobId) -> None:
         """Stop an accompaniment, and delete the recording and all that was made of it."""
-        await desk.forget(desk.find(job_id, request.state.owner))
+        await manager.forget(manager.find(job_id, request.state.owner))
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/stream",
         tags=["accompaniments"],
         response_class=StreamingResponse,
-        responses=STREAM | documented(401, 404, 409, 422, 500, 503, 504),
+        responses=STREAM | documented(401, 404, 409, 422, 429, 500, 503, 504, 507),
     )
     async def stream(request: Request, job_id: JobId, variation: Variation = 0) -> StreamingResponse:
         """The band of a variation from its beginning, while it is made.
@@ -206,15 +248,15 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         scale its peaks are cut; `audio` is turned down instead. If the job fails on the way the answer breaks off,
         shorter than its `Content-Length`.
         """
-        job = desk.find(job_id, request.state.owner)
-        pieces = desk.listen(job, variation)
+        job = manager.find(job_id, request.state.owner)
+        pieces = manager.listen(job, variation)
         first = await anext(pieces)
         headers = {"Content-Length": str(stream_bytes(job.samples)), "Cache-Control": "no-store"}
         return StreamingResponse(
             as_wav(first, pieces, job.samples), media_type=MEDIA_TYPES["wav"], headers=headers
         )
 
-    finished = AUDIO | documented(401, 404, 409, 422, 503)
+    finished = AUDIO | documented(401, 404, 409, 422, 429, 503)
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/audio",
@@ -226,7 +268,7 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         request: Request, job_id: JobId, variation: Variation = 0, format: Format = "wav"
     ) -> Response:
         """The band of a variation."""
-        return await band(desk.find(job_id, request.state.owner), variation, format)
+        return await band(manager.find(job_id, request.state.owner), variation, format)
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/vocals",
@@ -236,8 +278,10 @@ def build_api(desk: Desk, settings: Settings) -> Any:
     )
     async def vocals(request: Request, job_id: JobId, format: Format = "wav") -> Response:
         """The voice that was heard: the recording, or what was taken out of it. It is there as soon as it is heard."""
-        voice = await desk.read(desk.find(job_id, request.state.owner), VOCALS)
-        return audio_response(await desk.workers.convert(voice, format), format)
+        job = manager.find(job_id, request.state.owner)
+        async with manager.conversions:
+            voice = await manager.read(job, VOCALS)
+            return audio_response(await manager.workers.transcode(voice, format), format)
 
     @api.get(
         f"{ACCOMPANIMENTS}/{{job_id}}/mix",
@@ -253,52 +297,71 @@ def build_api(desk: Desk, settings: Settings) -> Any:
         lufs: Loudness = USUAL_LUFS,
         format: Format = "wav",
     ) -> Response:
-        """Voice and band together, with peaks of at most -1 dBTP: never clipped."""
-        job = desk.find(job_id, request.state.owner)
+        """Voice and band together, with peaks of at most -1 dBTP: never clipped.
+
+        The header `X-Loudness-LUFS` says how loud it is; where its peaks leave no room, that is below `lufs`.
+        """
+        job = manager.find(job_id, request.state.owner)
         return await mixed(job, variation, Mixdown(balance, lufs), format)
 
     async def band(
         job: Job, variation: int, file_format: str, headers: dict[str, str] | None = None
     ) -> Response:
-        pieces = await desk.pieces(job, variation)
-        content = await desk.workers.join(pieces, job.samples, file_format)
+        async with manager.conversions:
+            pieces = await manager.pieces(job, variation)
+            content = await manager.workers.concatenate(pieces, job.samples, file_format)
         return audio_response(content, file_format, headers)
 
     async def mixed(
         job: Job, variation: int, mixdown: Mixdown, file_format: str, headers: dict[str, str] | None = None
     ) -> Response:
-        voice, pieces = await desk.read(job, VOCALS), await desk.pieces(job, variation)
-        content = await desk.workers.mix(voice, pieces, job.samples, mixdown, file_format)
-        return audio_response(content, file_format, headers)
+        async with manager.conversions:
+            voice, pieces = await manager.read(job, VOCALS), await manager.pieces(job, variation)
+            made = await manager.workers.mix(voice, pieces, job.samples, mixdown, file_format)
+        return audio_response(made.content, file_format, (headers or {}) | {LUFS_HEADER: f"{made.lufs:.1f}"})
 
-    async def events(job: Job, cancel: bool = False) -> AsyncIterator[str]:
+    async def events(job: Job, cancel: bool = False) -> AsyncIterator[bytes]:
         """`cancel`: when the client goes away before the end, so does the job."""
         try:
-            async for now in desk.watch(job):
-                yield f"event: {now.state}\ndata: {Accompaniment.of(now).model_dump_json()}\n\n"
+            async for now in manager.watch(job, KEEP_ALIVE_SECONDS):
+                if now is None:
+                    yield KEEPALIVE_COMMENT
+                else:
+                    yield format_sse_event(event=now.state, data_str=Accompaniment.of(now).model_dump_json())
         finally:
             if cancel and not job.over:
-                desk.abandon(job)
+                manager.abandon(job)
 
-    page = (PAGE / "index.html").read_text()
-
-    @api.get("/", include_in_schema=False)
-    async def studio(request: Request) -> HTMLResponse:
-        return HTMLResponse(page.replace("{{nonce}}", request.state.nonce))
-
-    api.mount("/studio", StaticFiles(directory=PAGE))
-
-    guarded: Any = Guard(api, desk, settings)
+    add_lead_sheets(api, manager)
+    add_page(api)
+    guarded: Any = Guard(api, manager, settings)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if origins:
         guarded = CORSMiddleware(
             guarded,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["Authorization", "Prefer"],
-            expose_headers=["Location", "Retry-After"],
+            expose_headers=["Location", "Retry-After", LUFS_HEADER],
         )
-    return guarded
+    return ProxyHeadersMiddleware(guarded, settings.trusted_proxies)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response | None:
+    """What the work gives; None when the client goes away before: then the work is stopped."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for one in (working, leaving):
+            one.cancel()
+        await asyncio.wait({working, leaving})
 
 
 def audio_response(content: bytes, file_format: str, headers: dict[str, str] | None = None) -> Response:

@@ -1,28 +1,28 @@
 """What stands before the routes, as plain ASGI: it answers before a body is read.
 
-Tokens, the rate limit, a place at the desk, the size and time of an upload; security headers on every answer.
+Tokens, who the client is and how much it may ask for, the limits of an upload; HEAD; security headers on every answer.
 """
 
 import asyncio
 import hmac
+import re
 import secrets
-import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
-from jobs.serving.desk import Desk
-from jobs.serving.messages import ACCOMPANIMENTS
+from jobs.serving.job_manager import JobManager
+from jobs.serving.limits import AtOnce, Rate, client_of
 from jobs.serving.problems import ProblemError
+from jobs.serving.schemas import ACCOMPANIMENTS, LEAD_SHEETS, RECORDINGS
 from jobs.serving.settings import Settings, digest, token_digests
+from jobs.serving.uploads import Message, Receive, Upload, check_length
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+LONG_ANSWERS = re.compile(
+    f"{ACCOMPANIMENTS}/[0-9a-f]{{32}}/(audio|vocals|mix|stream|events|lead-sheet|click|arrangement|midi|stems)"
+)
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,13 +43,14 @@ def content_security_policy(nonce: str) -> str:
 
 
 class Guard:
-    """Wraps the API. In a request's `state`: `owner`, `nonce`, and for a new accompaniment its `place`."""
+    """Wraps the API. In a request's `state`: `owner`, and `nonce`."""
 
-    def __init__(self, app: App, desk: Desk, settings: Settings):
-        self.app, self.desk, self.settings = app, desk, settings
+    def __init__(self, app: App, manager: JobManager, settings: Settings):
+        self.app, self.manager, self.settings = app, manager, settings
         self.tokens = token_digests()
-        self.rate = parse(settings.rate_limit) if settings.rate_limit else None
-        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+        self.orders, self.sounds = Rate(settings.rate_limit), Rate(settings.download_limit)
+        self.uploads = AtOnce(settings.max_uploads, "uploads", share=1)
+        self.answers = AtOnce(settings.max_listeners, "sounds and streams", share=0.5)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,25 +58,59 @@ class Guard:
             return
         state = scope.setdefault("state", {})
         state["nonce"] = secrets.token_urlsafe(16)
-        send = self._with_headers(send, state["nonce"])
+        answer = Answer(scope, receive, send)
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        place = None
         try:
-            if scope["path"].startswith("/v1/"):
-                state["owner"] = self._owner(headers)
-            if scope["path"] == ACCOMPANIMENTS and scope["method"] == "POST":
-                self._spend(state["owner"] or (scope.get("client") or ("unknown",))[0])
-                self._check_length(headers)
-                place = state["place"] = self.desk.place()
-                receive = self._limited(receive)
-            await self.app(scope, receive, send)
+            with ExitStack() as limits:
+                if scope["path"].startswith("/v1/"):
+                    state["owner"] = self._owner(headers)
+                client = state.get("owner") or client_of((scope.get("client") or ("unknown",))[0])
+                if scope["path"] in (ACCOMPANIMENTS, RECORDINGS, LEAD_SHEETS) and scope["method"] == "POST":
+                    check_length(headers, self.settings)
+                    if scope["path"] == ACCOMPANIMENTS:
+                        self.orders.spend(client)
+                        self.manager.require_slot()
+                    else:
+                        self.sounds.spend(client)
+                    limits.enter_context(self.uploads.one(client))
+                    answer.upload = Upload(receive, self.settings)
+                    receive = answer.upload.receive
+                elif asked := LONG_ANSWERS.fullmatch(scope["path"]):
+                    limits.enter_context(self.answers.one(client))
+                    if asked[1] != "events":
+                        self.sounds.spend(client)
+                        self.manager.metrics.sound(asked[1])
+                if scope["method"] == "HEAD":
+                    await self._head({**scope, "method": "GET"}, receive, answer)
+                else:
+                    await self.app(scope, receive, answer)
         except ProblemError as problem:
-            await problem.response()(scope, receive, send)
+            if not answer.begun:
+                answer.upload = None
+                await problem.response()(scope, receive, answer)
+
+    async def _head(self, scope: Message, receive: Receive, send: "Answer") -> None:
+        """The head of what GET answers; its work ends there."""
+        begun = asyncio.Event()
+
+        async def head_only(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+                begun.set()
+
+        work = asyncio.ensure_future(self.app(scope, receive, head_only))
+        there = asyncio.ensure_future(begun.wait())
+        try:
+            await asyncio.wait({work, there}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if place and not place.of_a_job:
-                place.give_back()
+            there.cancel()
+            work.cancel()
+            await asyncio.wait({work})
+        if not begun.is_set():
+            work.result()
 
     def _owner(self, headers: dict[str, str]) -> str:
         """Digest of the request's token; empty where none is needed. Raises a 401."""
@@ -89,62 +124,39 @@ class Guard:
             401, "this service needs a token: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
         )
 
-    def _spend(self, client: str) -> None:
-        """Count one accompaniment of a client. Raises a 429 beyond its rate."""
-        if self.rate and not self.limiter.hit(self.rate, client):
-            again = self.limiter.get_window_stats(self.rate, client).reset_time
-            wait = max(1, round(again - time.time()))
-            raise ProblemError(
-                429, f"more than {self.rate}; try again in {wait} s", {"Retry-After": str(wait)}
-            )
 
-    def _check_length(self, headers: dict[str, str]) -> None:
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.settings.max_bytes:
-            raise self._too_large()
+class Answer:
+    """`send` of one request, with security headers."""
 
-    def _too_large(self) -> ProblemError:
-        return ProblemError(
-            413,
-            f"the upload is larger than {self.settings.max_bytes:,} bytes; send a compressed format such as MP3",
-        )
+    def __init__(self, scope: Message, receive: Receive, send: Send):
+        self.scope, self.receive, self.send = scope, receive, send
+        self.extra = HEADERS | {"Content-Security-Policy": content_security_policy(scope["state"]["nonce"])}
+        self.upload: Upload | None = None
+        """What is on its way to us. A request that makes no sense is read to its end before that is said: it may be
+        too large, too."""
+        self.begun = self.replaced = False
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Reading a body ends with a 413 or a 408 beyond its limits. What comes after the body is not limited."""
-        received, until, complete = 0, time.monotonic() + self.settings.max_upload_seconds, False
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if message["status"] == 400 and self.upload:
+                try:
+                    await self.upload.drain()
+                except ProblemError as problem:
+                    self.upload = None
+                    await problem.response()(self.scope, self.receive, self)
+                    self.replaced = True
+            self.begun = True
+        if not self.replaced:
+            await self.send(self._with_headers(message))
 
-        async def limited() -> Message:
-            nonlocal received, complete
-            if complete:
-                return await receive()
-            try:
-                async with asyncio.timeout(until - time.monotonic()):
-                    message = await receive()
-            except TimeoutError:
-                raise ProblemError(
-                    408, f"the upload was not there after {self.settings.max_upload_seconds:g} s"
-                ) from None
-            received += len(message.get("body", b""))
-            if received > self.settings.max_bytes:
-                raise self._too_large()
-            complete = not message.get("more_body", False)
+    def _with_headers(self, message: Message) -> Message:
+        if message["type"] != "http.response.start":
             return message
-
-        return limited
-
-    def _with_headers(self, send: Send, nonce: str) -> Send:
-        extra = HEADERS | {"Content-Security-Policy": content_security_policy(nonce)}
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = list(message.get("headers", []))
-                named = {name.lower() for name, _ in given}
-                given += [
-                    (name.lower().encode(), value.encode())
-                    for name, value in extra.items()
-                    if name.lower().encode() not in named
-                ]
-                message = {**message, "headers": given}
-            await send(message)
-
-        return sending
+        given = list(message.get("headers", []))
+        named = {name.lower() for name, _ in given}
+        given += [
+            (name.lower().encode(), value.encode())
+            for name, value in self.extra.items()
+            if name.lower().encode() not in named
+        ]
+        return {**message, "headers": given}

@@ -1,22 +1,21 @@
-"""What is asked for, and what has become of it: `Order` and `Job`, which go to the spool as JSON."""
+"""What is asked for, and what has become of it: `GenerationRequest` and `Job`, which the store keeps as JSON."""
 
 import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from jobs.serving.arranger import Played
+from jobs.serving.given import Given
 from jobs.serving.problems import ProblemError
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from samuel.generation import Recipe
+from samuel.generation import PIECE_FRAMES, GenerationConfig, Region, pieces
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
-PIECE_FRAMES = 150
-"""What is decoded at a time, 7 s: soon heard, and a short song does not wait for the decoding of a long one."""
-
 
 @dataclass(frozen=True)
-class Remake:
+class Edit:
     """What changes of an earlier result: a region, in seconds, or without a `stop` all after its end."""
 
     job: str
@@ -26,22 +25,24 @@ class Remake:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What was asked for. `recipes` has one for each variation."""
+class GenerationRequest:
+    """What was asked for. `configs` has one for each variation."""
 
-    recipes: tuple[Recipe, ...]
+    configs: tuple[GenerationConfig, ...]
     separate: bool = False
-    remake: Remake | None = None
+    edit: Edit | None = None
     kept: bool = True
     """Whether the client comes back for the result; else the job ends with its connection."""
     owner: str = ""
     """Digest of the token it came with."""
+    given: Given = field(default_factory=Given)
+    """Of lead sheet and arrangement."""
 
 
 @dataclass
 class Job:
     id: str
-    order: Order
+    request: GenerationRequest
     state: State = "queued"
     stage: str = "waiting"
     progress: float = 0.0
@@ -52,6 +53,10 @@ class Job:
     ended: float | None = None
     starts: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    """What its owner should know of the recording."""
+    played: list[Played] = field(default_factory=list)
+    """What each variation is played from: there as soon as its arrangement can be heard."""
     made: list[int] = field(default_factory=list)
     """How many pieces of each variation can be heard."""
 
@@ -66,12 +71,7 @@ class Job:
     @property
     def pieces(self) -> int:
         """How many each variation has when it is done."""
-        return -(-self.samples // (PIECE_FRAMES * FRAME_SAMPLES))
-
-    def frames_of(self, piece: int) -> tuple[int, int]:
-        """The first frame of a piece, and the one past its last."""
-        start = piece * PIECE_FRAMES
-        return start, min(start + PIECE_FRAMES, -(-self.samples // FRAME_SAMPLES))
+        return len(pieces(self.samples))
 
     @property
     def playable(self) -> list[float]:
@@ -83,29 +83,25 @@ class Job:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Job":
-        order = fields["order"]
-        order["recipes"] = tuple(Recipe(**recipe) for recipe in order["recipes"])
-        order["remake"] = order["remake"] and Remake(**order["remake"])
-        return cls(**fields | {"order": Order(**order)})
+        """Raises TypeError, ValueError or KeyError for what another version of the service wrote."""
+        fields = renamed(fields)
+        request = {"edit": None} | renamed(fields["request"])
+        request["configs"] = tuple(GenerationConfig(**config) for config in request["configs"])
+        request["edit"] = request["edit"] and Edit(**request["edit"])
+        request["given"] = Given(**request.get("given", {}))
+        played = [Played(**one | {"parts": tuple(one["parts"])}) for one in fields.get("played", [])]
+        return cls(**fields | {"request": GenerationRequest(**request), "played": played})
 
 
-def region_frames(remake: Remake, samples: int) -> tuple[int, int]:
-    """The frames to make of vocals of so many samples. Raises a 422 for a region that is not within them."""
-    seconds = samples / SAMPLE_RATE
-    if remake.stop is None:
-        if remake.start >= seconds:
-            raise ProblemError(
-                422,
-                f"the recording has {seconds:.2f} s; expected more than the {remake.start:.2f} s that the "
-                "accompaniment to go on from has",
-            )
-        return round(remake.start * SAMPLE_RATE) // FRAME_SAMPLES, -(-samples // FRAME_SAMPLES)
-    if not 0 <= remake.start < remake.stop or remake.start >= seconds:
-        raise ProblemError(
-            422,
-            f"expected a region within {seconds:.2f} s, from before to; got {remake.start:g} to {remake.stop:g} s",
-        )
-    frames = -(-samples // FRAME_SAMPLES)
-    first = round(remake.start * SAMPLE_RATE / FRAME_SAMPLES)
-    last = round(min(remake.stop, seconds) * SAMPLE_RATE / FRAME_SAMPLES)
-    return min(first, frames - 1), min(frames, max(last, first + 1))
+def renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields by their names of today."""
+    former = {"order": "request", "recipes": "configs", "remake": "edit"}
+    return {former.get(name, name): value for name, value in fields.items()}
+
+
+def region_of(edit: Edit, samples: int, kept: int) -> Region:
+    """What to make anew of vocals of so many samples, of which `kept` samples of a band are there. Raises a 422."""
+    try:
+        return Region.of(samples, kept, None if edit.stop is None else (edit.start, edit.stop))
+    except ValueError as error:
+        raise ProblemError(422, str(error)) from None

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents, whoever raises them."""
 
+import errno
 from http import HTTPStatus
 from typing import Any
 
@@ -50,12 +51,24 @@ class ProblemError(HTTPException):
         )
 
 
-def answer_with_problems(api: FastAPI) -> None:
-    """All errors of `api` become problem documents, those of the framework too."""
+PASSING = {503: {"Retry-After": "10"}, 507: {"Retry-After": "60"}}
+"""What a client may try again."""
+
+
+def answer_with_problems(api: FastAPI, known: dict[type[Exception], int]) -> None:
+    """All errors of `api` become problem documents, those of the framework too; `known` errors have words for a client."""
+
+    async def told(_: Request, error: Exception) -> JSONResponse:
+        status = next(status for kind, status in known.items() if isinstance(error, kind))
+        return ProblemError(status, str(error), PASSING.get(status)).response()
 
     async def http(_: Request, error: Any) -> JSONResponse:
         if isinstance(error, ProblemError):
             return error.response()
+        if is_full(error.__cause__):  # where an upload lies while it comes
+            return ProblemError(
+                507, "the service has no room left; try again in 60 s", PASSING[507]
+            ).response()
         detail = {
             404: "there is nothing at this address; see /openapi.json",
             405: "this address does not know this method; see /openapi.json",
@@ -63,10 +76,7 @@ def answer_with_problems(api: FastAPI) -> None:
         return ProblemError(error.status_code, detail, dict(error.headers or {})).response()
 
     async def invalid(_: Request, error: Any) -> JSONResponse:
-        errors = [
-            f"{'.'.join(str(part) for part in one['loc'][1:]) or one['loc'][0]}: {one['msg']}"
-            for one in error.errors()
-        ]
+        errors = [said(one) for one in error.errors()]
         return ProblemError(422, "; ".join(errors), errors=errors).response()
 
     async def defect(_: Request, error: Exception) -> JSONResponse:
@@ -75,6 +85,23 @@ def answer_with_problems(api: FastAPI) -> None:
     api.add_exception_handler(HTTPException, http)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(Exception, defect)
+    for kind in known:
+        api.add_exception_handler(kind, told)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk or a quota has no room left."""
+    number = getattr(error, "errno", None) or getattr(getattr(error, "__cause__", None), "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT)
+
+
+def said(error: dict[str, Any]) -> str:
+    """One of pydantic's errors: where, and what."""
+    where = ".".join(str(part) for part in error["loc"][1:]) or error["loc"][0]
+    words = error["msg"].removeprefix("Value error, ")
+    if "UploadFile" in words:
+        words = "send the recording as a file, as `curl -F vocals=@voice.wav` does"
+    return f"{where}: {words}"
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -6,6 +6,7 @@ Ray's dashboard.
 """
 
 import hashlib
+import ipaddress
 import os
 from typing import Any
 
@@ -13,6 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TOKENS = "SAMUEL_TOKENS"
 """Bearer tokens that may make accompaniments, separated by commas; unset: anybody may."""
+
+
+FORMER_NAMES = {"samplers": "denoiser_replicas", "coders": "codec_replicas"}
+"""Of settings that were renamed: what users have written stays valid."""
 
 
 class Settings(BaseModel):
@@ -36,10 +41,8 @@ class Settings(BaseModel):
         ge=1,
         description="Windows denoised together, at most; by default 16 on a GPU, 1 on a CPU.",
     )
-    samplers: int = Field(
-        default=1, ge=1, description="Replicas of the sampler, at most; it begins with one."
-    )
-    coders: int = Field(default=1, ge=1, description="Replicas of the coder, at most; it begins with one.")
+    denoiser_replicas: int = Field(default=1, ge=1, description="At most; it begins with one.")
+    codec_replicas: int = Field(default=1, ge=1, description="At most; it begins with one.")
 
     places: int = Field(
         default=32, ge=1, description="Accompaniments accepted at once; further ones are refused with 429."
@@ -53,14 +56,35 @@ class Settings(BaseModel):
 
     max_bytes: int = Field(default=100_000_000, ge=1, description="Of an upload.")
     max_seconds: float = Field(default=600.0, gt=0, description="Of a recording.")
-    max_decode_seconds: float = Field(default=60.0, gt=0, description="Of work to read a recording.")
-    max_upload_seconds: float = Field(default=120.0, gt=0, description="Until an upload must be there.")
+    max_decode_seconds: float = Field(
+        default=20.0, gt=0, description="Of a core's work to read a recording: 10 minutes at 96 kHz take 13."
+    )
+    max_upload_seconds: float = Field(default=300.0, gt=0, description="Until an upload must be there.")
+    min_upload_rate: float = Field(
+        default=16_000.0, gt=0, description="Bytes a second of an upload, on average after its first 10 s."
+    )
+    max_uploads: int = Field(default=256, ge=1, description="Uploads on their way at once.")
+    max_listeners: int = Field(
+        default=128,
+        ge=2,
+        description="Sounds, streams and events on their way at once; half of them to a client.",
+    )
+    conversions: int = Field(
+        default=4, ge=1, description="Sounds joined, mixed or converted at once; further ones wait."
+    )
     max_variations: int = Field(default=4, ge=1)
     max_steps: int = Field(default=100, ge=1, description="Of the sampler, where a client says how many.")
     max_job_seconds: float = Field(default=3600.0, gt=0, description="From acceptance to result.")
     rate_limit: str | None = Field(
         default=None,
         description="Accompaniments a client (token, or address) may ask for: '10/minute', '100/hour'.",
+    )
+    download_limit: str | None = Field(
+        default=None, description="Sounds and streams that a client may ask for: '120/minute'."
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses or networks, separated by commas, whose X-Forwarded-For says who the client is.",
     )
     cors_origins: str = Field(
         default="", description="Origins of other pages that may call, separated by commas."
@@ -69,15 +93,20 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
-        names = {name: f"SAMUEL_{name.upper()}" for name in cls.model_fields}
-        return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)} | given
+        names = {name: name for name in cls.model_fields} | FORMER_NAMES
+        keys = {old: f"SAMUEL_{old.upper()}" for old in names}
+        found = {names[old]: os.environ[key] for old, key in keys.items() if os.environ.get(key)}
+        return found | {names.get(old, old): value for old, value in given.items()}
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
-        if self.rate_limit:
+        for rate in filter(None, (self.rate_limit, self.download_limit)):
             from limits import parse
 
-            parse(self.rate_limit)  # ValueError, now rather than at the first request
+            parse(rate)  # ValueError, now rather than at the first request
+        for proxy in self.trusted_proxies.split(","):
+            if proxy.strip() not in ("", "*"):
+                ipaddress.ip_network(proxy.strip())  # ValueError for what is no address and no network
         return self
 
 

@@ -3,13 +3,11 @@
 16 bit, 44.1 kHz, stereo. A peak above full scale is cut: which one is the loudest is not known before the end.
 """
 
-import io
 import struct
 from collections.abc import AsyncIterator
 
-from jobs.serving.desk import whole
-from jobs.serving.workers import PIECE_GAIN
-from samuel.audio import decode
+from jobs.serving.job_store import run_in_thread
+from jobs.serving.packed_audio import unpack
 from samuel.config import AUDIO_CHANNELS, SAMPLE_RATE
 
 HEADER_BYTES = 44
@@ -29,8 +27,8 @@ def header(samples: int) -> bytes:
 
 
 def pcm(piece: bytes) -> bytes:
-    """The samples of one of `Coder.play`'s pieces."""
-    audio = (decode(io.BytesIO(piece)) / PIECE_GAIN).clamp(-1, 1)
+    """The samples of one of `AudioWorker.decode`'s pieces."""
+    audio = unpack(piece).clamp(-1, 1)
     return (audio * 32767).round().short().T.contiguous().numpy().tobytes()
 
 
@@ -38,9 +36,9 @@ async def as_wav(first: bytes, rest: AsyncIterator[bytes], samples: int) -> Asyn
     """The file, a piece at a time."""
     left = FRAME_BYTES * samples
     yield header(samples)
-    sound = (await whole(pcm, first))[:left]
+    sound = (await run_in_thread(pcm, first))[:left]
     yield sound
     async for piece in rest:
         left -= len(sound)
-        sound = (await whole(pcm, piece))[:left]
+        sound = (await run_in_thread(pcm, piece))[:left]
         yield sound

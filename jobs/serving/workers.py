@@ -1,48 +1,83 @@
-"""The two kinds of work, plain Python: `Coder` reads, decodes and mixes audio, `Sampler` denoises windows.
+"""The two kinds of work, plain Python: `AudioWorker` reads, decodes and mixes audio, `DenoisingWorker` denoises windows.
 
-What goes between processes: recordings and stems as encoded bytes, latents as float32 (64, frames).
+What goes between processes: recordings as they came, stems as `pack` has them, latents as float32 (64, frames).
 """
 
 import asyncio
 import io
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from jobs.serving.arranger import Arranger, Found, Played, click_file, locked, read_sheet, sheet_file
+from jobs.serving.given import Given
+from jobs.serving.machine_lock import machine_lock
+from jobs.serving.packed_audio import pack, unpack
 from jobs.serving.settings import Settings
-from jobs.serving.turns import turn
 from samuel.audio import AudioError, decode, is_silent, probe, write
-from samuel.config import SAMPLE_RATE
-from samuel.generation import PRETRAINED, Generator, WindowTask
-from samuel.generation.recordings import Mixdown
-from samuel.mixing import mix
+from samuel.audio.loudness import encoded, loudness, mix
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.generation import (
+    PRETRAINED,
+    Generator,
+    Material,
+    Region,
+    WindowTask,
+    pieces,
+)
+from samuel.generation.generator import SILENT_VOICE_DBFS
+from samuel.generation.recordings import Mixdown, voice_of
 from samuel.separation import Separator, load_separator
 
 MAX_CHANNELS = 8
 RATES = 4_000, 384_000
 """Sample rates of recordings. A file that claims 1 Hz would grow 44,100 times when resampled."""
 
+MAX_VALUES = 2 * RATES[1]
+"""Channels times rate: a small file of silence in eight channels at the highest rate takes a minute to read."""
+
 LEAST_SECONDS = 0.5
-PIECE_GAIN = 0.25
 
 
 @dataclass(frozen=True)
-class Heard:
+class PreparedVocals:
     """A recording as the model hears it."""
 
-    latents: Tensor
-    """(64, frames), at least as long as the vocals."""
+    materials: list[Material]
+    """For each seed: the vocals' latents (64, frames), at least as long as they are, and what they are played from."""
     vocals: bytes
-    """FLAC, 44.1 kHz stereo: the recording, or the voice in it."""
+    """Packed: the recording, or the voice in it."""
     samples: int
+    played: list[Played] = field(default_factory=list)
+    """For each seed: the lead sheet, and who plays it."""
+    arranged: list[list[bytes]] = field(default_factory=list)
+    """For each seed: the arrangement's own sound, in pieces, packed; none where there is none."""
+    remarks: list[str] = field(default_factory=list)
+    """What its owner should know."""
+
+
+@dataclass(frozen=True)
+class KeptPiece:
+    """Of a piece of a band, what was there before, packed, and which region of the song is made anew."""
+
+    piece: bytes
+    region: Region
+
+
+@dataclass(frozen=True)
+class MixedFile:
+    content: bytes
+    """An audio file."""
+    lufs: float
+    """Its loudness: less than was asked for where its peaks leave no more room."""
 
 
 @dataclass(frozen=True)
@@ -58,57 +93,115 @@ class ModelCard:
     sample_rate: int = SAMPLE_RATE
 
 
-class Coder:
+class AudioWorker:
     """Between audio and latents. Calls are independent; any of them may be repeated."""
 
     def __init__(self, settings: Settings, device: str):
         self.settings, self.device = settings, device
         self.generator = load(settings.checkpoint or str(PRETRAINED), settings.codec, device)
         self.separator: Separator | None = None
+        self.arranger = Arranger(self.generator)
         self.reach = self.generator.codec.decoder_reach  # measured at its first use: not at a client's cost
 
-    def hear(self, recording: bytes, separate: bool) -> Heard:
-        """Read an upload. Raises AudioError, fit to show, for what is no vocal recording within the limits."""
-        vocals = read_untrusted(recording, self.settings)
+    def prepare(
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+    ) -> PreparedVocals:
+        """Read an upload, find its lead sheet and arrange it with each seed, as `jobs/generate.py` does.
+
+        Raises AudioError, fit to show, for what is no vocal recording within the limits, LeadSheetError for what is
+        given and cannot hold.
+        """
+        vocals = self._voice(recording, separate)
+        samples = vocals.shape[-1]
+        heard = PreparedVocals([], pack(vocals), samples)
+        for variation, seed in enumerate(seeds):
+            directed = self.arranger.direct(vocals, given, seed, variation)
+            sound = self.arranger.play(directed, samples)
+            heard.materials.append(self.generator.prepare(vocals, directed.sheet, sound))
+            sheet = directed.sheet.to_json() if directed.sheet and directed.arrangement else None
+            direction = given.direction()
+            heard.played.append(Played(sheet, seed, direction.parts, dict(direction.levels)))
+            heard.arranged.append([] if sound is None else in_pieces(sound))
+            heard.remarks.extend(one for one in directed.remarks if one not in heard.remarks)
+        return heard
+
+    def lead_sheet(self, recording: bytes, separate: bool, given: Given) -> Found:
+        """The lead sheet of a recording. Raises as `prepare` does."""
+        return self.arranger.find(self._voice(recording, separate), given)
+
+    def lead_sheet_again(self, vocals: bytes, given: Given) -> Found:
+        """The lead sheet of a voice that was heard before."""
+        return self.arranger.find(unpack(vocals), given)
+
+    def rearrange(self, *arguments: Any) -> Any:
+        return self.arranger.rearrange(*arguments)
+
+    def arrangement_file(self, vocals: bytes, played: Played, kind: str) -> bytes:
+        """Its notes as "midi", or its "stems" in a ZIP."""
+        return self.arranger.midi(vocals, played) if kind == "midi" else self.arranger.stems(vocals, played)
+
+    def read_sheet(self, content: bytes, name: str) -> str:
+        return read_sheet(content, name)
+
+    def locked(self, given: Given) -> Found:
+        return locked(given)
+
+    def sheet_file(self, sheet: str, sheet_format: str) -> bytes:
+        return sheet_file(sheet, sheet_format)
+
+    def click(self, sheet: str, seconds: float, file_format: str) -> bytes:
+        return click_file(sheet, seconds, file_format)
+
+    def _voice(self, recording: bytes, separate: bool) -> Tensor:
+        song = read_untrusted(recording, self.settings)
         if separate:
             self.separator = self.separator or load_separator(self.settings.separator, self.device)
-            vocals = self.separator(vocals)
-        if is_silent(vocals):
-            raise AudioError(
-                "no voice was found in the recording"
-                if separate
-                else "the recording is silent; check the microphone"
-            )
-        vocals = vocals / max(1.0, float(vocals.abs().max()))
-        return Heard(self.generator.encode(vocals), encode_audio(vocals, "flac"), vocals.shape[-1])
+        elif is_silent(song, SILENT_VOICE_DBFS):
+            raise AudioError("the recording is silent; check the microphone")
+        return voice_of(song, self.separator if separate else None)
 
-    def play(self, latents: Tensor, start: int, stop: int) -> bytes:
-        """Frames `start` to `stop` of a band as FLAC, at `PIECE_GAIN` so that none is clipped."""
+    def read(self, recording: bytes) -> bytes:
+        """A recording as FLAC, turned down where it would clip. Raises AudioError as `prepare` does."""
+        return encode_audio(within(read_untrusted(recording, self.settings)), "flac")
+
+    def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
+        """Frames `start` to `stop` of a band, packed; with what is `kept`, only its region is another."""
         piece = self.generator.decode(latents, start, stop)
         if not bool(piece.isfinite().all()):
             raise RuntimeError(
                 f"the band of {self.settings.checkpoint or PRETRAINED} has samples that are no numbers"
             )
-        return encode_audio(PIECE_GAIN * piece, "flac")
+        if kept:
+            piece = self._blended(piece, start, kept)
+        return pack(piece)
 
-    def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
-        """The whole band, as long as its vocals, turned down where it would clip."""
-        band = joined(pieces, samples)
-        return encode_audio(band / max(1.0, float(band.abs().max())), file_format)
+    def _blended(self, piece: Tensor, start: int, kept: KeptPiece) -> Tensor:
+        before = unpack(kept.piece)
+        before = F.pad(before, (0, piece.shape[1] - before.shape[1]))  # a band that goes on
+        return kept.region.blend(before, piece, start * FRAME_SAMPLES)
 
-    def convert(self, stem: bytes, file_format: str) -> bytes:
-        """One of our FLACs in another format."""
-        return stem if file_format == "flac" else encode_audio(decode(io.BytesIO(stem)), file_format)
+    def blend(self, piece: bytes, start: int, kept: KeptPiece) -> bytes:
+        """A piece, packed, from frame `start` on, with what is `kept` beside the region."""
+        return pack(self._blended(unpack(piece), start, kept))
+
+    def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        """The whole band, as long as its vocals, below -1 dBTP."""
+        return encoded(joined(pieces, samples), file_format)
+
+    def transcode(self, stem: bytes, file_format: str) -> bytes:
+        """The voice as a file, turned down where it would clip."""
+        return encode_audio(within(unpack(stem)), file_format)
 
     def mix(
         self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
-    ) -> bytes:
+    ) -> MixedFile:
         """Voice and band together."""
-        voice, band = decode(io.BytesIO(vocals)), joined(pieces, samples)
-        return encode_audio(mix(voice, band, mixdown.balance_db, mixdown.lufs), file_format)
+        mixed = mix(unpack(vocals), joined(pieces, samples), mixdown.balance_db, mixdown.lufs)
+        content = encoded(mixed, file_format)
+        return MixedFile(content, loudness(decode(io.BytesIO(content))))
 
 
-class Sampler:
+class DenoisingWorker:
     """Denoises windows. The same task gives the same latents, whatever it is batched with."""
 
     def __init__(self, settings: Settings, device: str):
@@ -153,44 +246,45 @@ class OneThread:
         return self.pool.submit(self._compute, work, *arguments).result()
 
     def _compute(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        with turn() if self.in_turn else nullcontext():
+        with machine_lock() if self.in_turn else nullcontext():
             return work(*arguments)
 
 
 def read_untrusted(recording: bytes, settings: Settings) -> Tensor:
     """Audio (2, samples) of an upload, within limits of length, channels, rate and work. Raises AudioError."""
-    header = probe(Clocked(recording, settings.max_decode_seconds))
+    header = probe(io.BytesIO(recording))
     if not 1 <= header.channels <= MAX_CHANNELS:
         raise AudioError(f"the recording has {header.channels} channels; expected 1 to {MAX_CHANNELS}")
     if not RATES[0] <= header.sample_rate <= RATES[1]:
         raise AudioError(
             f"the recording has {header.sample_rate} samples a second; expected {RATES[0]} to {RATES[1]}"
         )
+    if header.channels * header.sample_rate > MAX_VALUES:
+        raise AudioError(
+            f"the recording has {header.channels} channels of {header.sample_rate} samples a second, more than "
+            "a voice needs; convert it to stereo"
+        )
     return decode(
-        Clocked(recording, settings.max_decode_seconds),
+        io.BytesIO(recording),
         max_seconds=settings.max_seconds,
         min_seconds=LEAST_SECONDS,
+        max_work_seconds=settings.max_decode_seconds,
     )
 
 
-class Clocked(io.BytesIO):
-    """A file that can be read for so many seconds only: its decoder cannot work for longer."""
-
-    def __init__(self, content: bytes, seconds: float):
-        super().__init__(content)
-        self.seconds, self.until = seconds, time.monotonic() + seconds
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if time.monotonic() > self.until:
-            raise AudioError(
-                f"reading the recording took more than {self.seconds:g} s; convert it to FLAC or WAV"
-            )
-        return super().read(size)
-
-
 def joined(pieces: list[bytes], samples: int) -> Tensor:
-    """The band of `Coder.play`'s pieces, (2, samples)."""
-    return torch.cat([decode(io.BytesIO(piece)) for piece in pieces], dim=1)[:, :samples] / PIECE_GAIN
+    """The band of `AudioWorker.decode`'s pieces, (2, samples)."""
+    return torch.cat([unpack(piece) for piece in pieces], dim=1)[:, :samples]
+
+
+def in_pieces(audio: Tensor) -> list[bytes]:
+    """A whole sound as the pieces that a band is made of."""
+    return [pack(audio[:, a * FRAME_SAMPLES : b * FRAME_SAMPLES]) for a, b in pieces(audio.shape[-1])]
+
+
+def within(audio: Tensor) -> Tensor:
+    """Turned down to full scale where it exceeds it."""
+    return audio / max(1.0, float(audio.abs().max()))
 
 
 def encode_audio(audio: Tensor, file_format: str) -> bytes:

@@ -15,7 +15,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 
 @pytest.fixture(scope="session")
 def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    from jobs.connect import start
+    from jobs.runtime.cluster import start
 
     import ray
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samuel.building import PairBuilder
+from samuel.catalogue.songs import read_catalogue
 from samuel.codec import load_codec
 from samuel.popdb import Identity, Store
+from samuel.popdb.song_builder import PairBuilder
 from samuel.separation import load_separator
-from samuel.songs import read_catalogue
+from samuel.vocals import NORMAL_FORM
 from tests.jobs.songs import write_song
 
 SONGS = 6
@@ -35,7 +36,9 @@ def build_undisturbed(songs: Path, out: Path) -> pa.Table:
 
 
 def identity_of_defaults() -> Identity:
-    return Identity(load_codec("mini", "cpu").identity, load_separator("spleeter", "cpu").identity)
+    return Identity(
+        load_codec("mini", "cpu").identity, load_separator("spleeter", "cpu").identity, vocals=NORMAL_FORM
+    )
 
 
 def pairs(out: object) -> pa.Table:

@@ -11,18 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from samuel import building
+from samuel.popdb import song_builder
 
 GATE = "SAMUEL_DRILL_GATE"
 """The variable of the environment with the file that workers wait for."""
 
 
-class OnCpu(building.PairBuilder):
+class OnCpu(song_builder.PairBuilder):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"device": "cpu", "threads": 1})
         self.made = 0
 
-    def __call__(self, *arguments: Any, **options: Any) -> building.Report:
+    def __call__(self, *arguments: Any, **options: Any) -> song_builder.SongReport:
         while self.made and not Path(os.environ[GATE]).exists():
             time.sleep(0.1)
         report = super().__call__(*arguments, **options)
@@ -34,5 +34,5 @@ if __name__ == "__main__":
     from jobs.build_popdb import app
     from tests.jobs import fake_gpus
 
-    building.PairBuilder = fake_gpus.OnCpu  # type: ignore[misc]  # by its importable name: workers import it, too
+    song_builder.PairBuilder = fake_gpus.OnCpu  # type: ignore[misc]  # by its importable name: workers import it, too
     app()

@@ -16,19 +16,28 @@ import uvicorn
 from torch import Tensor
 
 from jobs.serving.api import build_api
-from jobs.serving.desk import Desk
+from jobs.serving.given import Given
 from jobs.serving.job import State
+from jobs.serving.job_manager import JobManager
+from jobs.serving.job_store import JobStore
 from jobs.serving.settings import Settings
-from jobs.serving.spool import Spool
-from jobs.serving.workers import Coder, Heard, ModelCard, OneThread, Sampler
+from jobs.serving.workers import (
+    AudioWorker,
+    DenoisingWorker,
+    KeptPiece,
+    MixedFile,
+    ModelCard,
+    OneThread,
+    PreparedVocals,
+)
 from samuel.codec import load_codec
 from samuel.config import LATENT_CHANNELS
 from samuel.generation import WindowTask
 from samuel.generation.recordings import Mixdown
 from samuel.model import SamuelUNet
-from samuel.presets import preset_named
 from samuel.training import Statistics
 from samuel.training.checkpoint import Checkpoint, RunConfig, save
+from samuel.training.presets import preset_named
 
 
 def write_tiny_checkpoint(folder: Path) -> str:
@@ -50,7 +59,7 @@ def write_tiny_checkpoint(folder: Path) -> str:
 
 class LocalWorkers:
     def __init__(self, settings: Settings):
-        self.coder, self.sampler = Coder(settings, "cpu"), Sampler(settings, "cpu")
+        self.work, self.sampler = AudioWorker(settings, "cpu"), DenoisingWorker(settings, "cpu")
         self.thread = OneThread(settings, "cpu")
 
     async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
@@ -58,22 +67,30 @@ class LocalWorkers:
         (made,) = await self._do(self.sampler, [task])
         yield made
 
-    async def hear(self, recording: bytes, separate: bool) -> Heard:
-        return await self._do(self.coder.hear, recording, separate)
+    async def read(self, recording: bytes) -> bytes:
+        return await self._do(self.work.read, recording)
 
-    async def play(self, latents: Tensor, start: int, stop: int) -> bytes:
-        return await self._do(self.coder.play, latents, start, stop)
+    async def prepare(
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+    ) -> PreparedVocals:
+        return await self._do(self.work.prepare, recording, separate, seeds, given)
 
-    async def join(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
-        return await self._do(self.coder.join, pieces, samples, file_format)
+    async def coder(self, what: str, *arguments: Any) -> Any:
+        return await self._do(getattr(self.work, what), *arguments)
 
-    async def convert(self, stem: bytes, file_format: str) -> bytes:
-        return await self._do(self.coder.convert, stem, file_format)
+    async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
+        return await self._do(self.work.decode, latents, start, stop, kept)
+
+    async def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
+        return await self._do(self.work.concatenate, pieces, samples, file_format)
+
+    async def transcode(self, stem: bytes, file_format: str) -> bytes:
+        return await self._do(self.work.transcode, stem, file_format)
 
     async def mix(
         self, vocals: bytes, pieces: list[bytes], samples: int, mixdown: Mixdown, file_format: str
-    ) -> bytes:
-        return await self._do(self.coder.mix, vocals, pieces, samples, mixdown, file_format)
+    ) -> MixedFile:
+        return await self._do(self.work.mix, vocals, pieces, samples, mixdown, file_format)
 
     async def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await self.thread(work, *arguments)
@@ -101,19 +118,23 @@ class HalfWayWorkers(LocalWorkers):
             yield made
 
 
-class Counted:
-    """Meters that remember."""
+class RememberedMetrics:
+    """ServiceMetrics that remember."""
 
     def __init__(self) -> None:
         self.taken = 0
         self.ends: list[tuple[State, float | None]] = []
         self.stages: list[str] = []
+        self.sounds: list[str] = []
 
-    def places(self, taken: int) -> None:
+    def slots(self, taken: int) -> None:
         self.taken = taken
 
     def stage(self, name: str, seconds: float) -> None:
         self.stages.append(name)
+
+    def sound(self, kind: str) -> None:
+        self.sounds.append(kind)
 
     def ended(self, state: State, speed: float | None) -> None:
         self.ends.append((state, speed))
@@ -121,7 +142,7 @@ class Counted:
 
 @contextlib.contextmanager
 def running(
-    settings: Settings, spool: Path, workers: Callable[[Settings], Any] = LocalWorkers
+    settings: Settings, spool: Path | JobStore, workers: Callable[[Settings], Any] = LocalWorkers
 ) -> Iterator["Service"]:
     """The service, on an event loop of its own in a thread."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -131,14 +152,18 @@ def running(
 
     async def work() -> None:
         torch.set_num_threads(1)
-        meters = Counted()
-        desk = Desk(workers(settings), Spool(spool), settings, meters)
-        await desk.open()
-        sweeping = asyncio.create_task(desk.sweep())
-        server = uvicorn.Server(
-            uvicorn.Config(build_api(desk, settings), log_level="warning", lifespan="off", access_log=False)
+        metrics = RememberedMetrics()
+        manager = JobManager(
+            workers(settings), spool if isinstance(spool, JobStore) else JobStore(spool), settings, metrics
         )
-        started.set_result((Service(address, desk, meters), server))
+        await manager.open()
+        sweeping = asyncio.create_task(manager.sweep())
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_api(manager, settings), log_level="warning", lifespan="off", access_log=False
+            )
+        )
+        started.set_result((Service(address, manager, metrics), server))
         await server.serve([listener])
         sweeping.cancel()
 
@@ -155,9 +180,9 @@ def running(
 @dataclass(frozen=True)
 class Service:
     address: str
-    desk: Desk
+    manager: JobManager
     """Of another event loop: to look at only."""
-    meters: Counted
+    metrics: RememberedMetrics
 
     def client(self, **headers: str) -> httpx.Client:
         return httpx.Client(base_url=self.address, timeout=120, headers=headers)

@@ -16,15 +16,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from jobs.connect import Cluster
-from jobs.pipeline import choose_workers
+from jobs.runtime.cluster import Cluster
+from jobs.runtime.worker_pool import choose_workers
 from samuel import audio
-from samuel.building import PairBuilder
+from samuel.catalogue.songs import read_catalogue
 from samuel.codec import load_codec
 from samuel.config import CHUNK_FRAMES
+from samuel.lead_sheet import LeadSheet
 from samuel.popdb import Identity, Store
-from samuel.popdb.lease import Lease
-from samuel.songs import read_catalogue
+from samuel.popdb.song_builder import PairBuilder
+from samuel.storage.lease import Lease
+from samuel.vocals import normal_form
 from tests.jobs.songs import song_audio, write_song
 from tests.s3 import S3Location
 
@@ -35,7 +37,10 @@ def run(*arguments: object) -> tuple[int, str]:
     """Exit code and output of the job, in this process."""
     from jobs.build_popdb import app
 
-    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    told = [str(one) for one in arguments]
+    if "--complete" not in told:
+        told.append("--no-lead-sheets")  # they take seconds: one test of theirs is enough
+    result = CliRunner().invoke(app, told)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -118,19 +123,39 @@ def test_stems_are_taken_as_they_are(local_ray: None, tmp_path: Path) -> None:
     assert code == 0, output
     pair = pq.read_table(tmp_path / "popdb" / "data").to_pylist()[0]
     codec = load_codec("mini", "cpu")
-    for column, stem in (("vocals", vocals), ("accompaniment", drums + bass)):
+    for column, stem in (("vocals", normal_form(vocals)), ("accompaniment", drums + bass)):
         expected = codec.encode(stem[None])[0, :, :CHUNK_FRAMES]
         got = np.array(pair[column], dtype=np.float32).reshape(expected.shape)
         difference = torch.from_numpy(got) - expected  # stems went through 24-bit files and half precision
         assert difference.abs().mean() < 0.02 * expected.std()
 
+    assert pair["lead_sheet"] is None
+    code, output = run("--complete", "--out", tmp_path / "popdb")
+    assert code == 0, output
+    (completed,) = pq.read_table(tmp_path / "popdb" / "data").to_pylist()
+    assert len(LeadSheet.from_json(completed["lead_sheet"]).beats) > 20
+    assert completed["arrangement"] is not None
+    for column in ("vocals", "accompaniment", "features"):
+        assert completed[column] == pair[column]
+    (shard,) = (tmp_path / "popdb" / "data").iterdir()
+    before = shard.read_bytes()
+    code, output = run("--complete", "--out", tmp_path / "popdb")
+    assert (code, shard.read_bytes()) == (0, before), output
+    code, output = run("--complete", "--songs", tmp_path / "songs", "--out", tmp_path / "popdb")
+    assert code == 2
+    assert "leave out --songs" in output
+    code, output = run("--complete", "--out", tmp_path / "nothing")
+    assert code == 2
+    assert "no POPDB" in output
 
-def test_stems_of_different_lengths_are_refused(local_ray: None, tmp_path: Path) -> None:
+
+def test_stems_of_different_lengths_are_padded_and_told(local_ray: None, tmp_path: Path) -> None:
     write_song(tmp_path / "songs" / "tune" / "vocals.wav", 49.0)
-    write_song(tmp_path / "songs" / "tune" / "band.wav", 52.0)
+    write_song(tmp_path / "songs" / "tune" / "band.wav", 52.0, seed=2)
     code, output = run("--songs", tmp_path / "songs", "--out", tmp_path / "popdb")
-    assert code == 1
-    assert "stems differ in length" in output
+    assert code == 0, output
+    assert "stems differ in length: silence follows those that end before the longest (vocals" in output
+    assert [row["title"] for row in rows(tmp_path / "popdb")] == ["tune"]
 
 
 def test_songs_and_pairs_may_lie_on_s3(local_ray: None, tmp_path: Path, s3: S3Location) -> None:
@@ -254,7 +279,8 @@ def test_a_popdb_that_cannot_be_written_stops_the_run(local_ray: None, tmp_path:
 def test_a_worker_that_lacks_the_weights_stops_the_run_with_the_reason(
     local_ray: None, tmp_path: Path
 ) -> None:
-    from jobs.pipeline import Workers, build
+    from jobs.runtime.popdb_pipeline import build
+    from jobs.runtime.worker_pool import WorkerPool
 
     identity = Identity(codec="mini@elsewhere", separator="spleeter:2stems@elsewhere")
     write_song(tmp_path / "songs" / "one.ogg", 49.0)
@@ -262,7 +288,7 @@ def test_a_worker_that_lacks_the_weights_stops_the_run_with_the_reason(
     make = functools.partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity)
     songs = list(read_catalogue(str(tmp_path / "songs")).songs)
     with Lease(store.root) as lease, pytest.raises(ValueError, match=r"could not start: .*'mini@elsewhere'"):
-        build(songs, store, lease, identity, make, Workers(1, "cpu", 1))
+        build(songs, store, lease, identity, make, WorkerPool(1, "cpu", 1))
     assert not (tmp_path / "popdb" / "failures").exists()
 
 

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 import s3fs
 
-from samuel.building import PairBuilder, Report
+from samuel.catalogue.songs import Song, read_catalogue
 from samuel.popdb import Store
-from samuel.popdb.lease import Lease
-from samuel.songs import Song, read_catalogue
+from samuel.popdb.song_builder import PairBuilder, SongReport
+from samuel.storage.lease import Lease
 from tests.jobs.drilled import SONGS, identity_of_defaults, pairs, songs_done
 from tests.s3 import S3Location, S3Server
 
@@ -129,7 +129,7 @@ class DeadlyBuilder:
     def __init__(self, **arguments: object) -> None:
         self.builder = PairBuilder(**arguments)
 
-    def __call__(self, song: Song, audio: str | None, attempts: int) -> Report:
+    def __call__(self, song: Song, audio: str | None, attempts: int) -> SongReport:
         if song.title == "song 3":
             os.kill(os.getpid(), signal.SIGKILL)
         return self.builder(song, audio, attempts)
@@ -138,8 +138,8 @@ class DeadlyBuilder:
 def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
     local_ray: None, songs: Path, undisturbed: pa.Table, tmp_path: Path
 ) -> None:
-    from jobs.pipeline import Workers
-    from jobs.pipeline import build as build_songs
+    from jobs.runtime.popdb_pipeline import build as build_songs
+    from jobs.runtime.worker_pool import WorkerPool
 
     store = Store.at(tmp_path / "out")
     identity = identity_of_defaults()
@@ -148,7 +148,7 @@ def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
     )
     catalogue = read_catalogue(str(songs))
     with Lease(store.root) as lease:
-        tally = build_songs(list(catalogue.songs), store, lease, identity, make, Workers(2, "cpu", 1))
+        tally = build_songs(list(catalogue.songs), store, lease, identity, make, WorkerPool(2, "cpu", 1))
     assert {title: stage for title, stage, _ in tally.failures.values()} == {
         "song 3": "worker",
         "bad": "decode",
@@ -161,12 +161,12 @@ def test_a_song_that_kills_its_worker_is_a_failure_and_costs_no_other(
 def test_songs_beside_each_other_in_a_worker_give_the_same_bits(
     local_ray: None, songs: Path, undisturbed: pa.Table, tmp_path: Path
 ) -> None:
-    from jobs.pipeline import Workers
-    from jobs.pipeline import build as build_songs
+    from jobs.runtime.popdb_pipeline import build as build_songs
+    from jobs.runtime.worker_pool import WorkerPool
 
     store, identity = Store.at(tmp_path / "out"), identity_of_defaults()
     make = partial(PairBuilder, store, codec="mini", separator="spleeter", identity=identity, threads=1)
-    at_once = Workers(1, "cpu", 1, songs_at_once=3)
+    at_once = WorkerPool(1, "cpu", 1, songs_at_once=3)
     with Lease(store.root) as lease:
         build_songs(list(read_catalogue(str(songs)).songs), store, lease, identity, make, at_once)
     assert pairs(store.root).equals(undisturbed)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from samuel import audio
-from samuel.songs import DEMO_SONGS, read_catalogue
+from samuel.catalogue.songs import DEMO_SONGS, read_catalogue
 from tests.jobs.clusters import Cluster
 from tests.jobs.songs import write_song
 

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,8 @@ import httpx
 import pytest
 import yaml
 
-from jobs.bench_serving import kill_under_load, load, replicas
+from jobs.benchmarks.bench_serving import kill_under_load, load, replicas
+from jobs.serving.connections import HEADER_SECONDS
 from jobs.serving.workers import encode_audio
 from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
@@ -59,7 +61,7 @@ def sung(seconds: float) -> bytes:
 
 def test_killed_replicas_lose_no_job_that_is_polled(app: tuple[str, str]) -> None:
     outcome = asyncio.run(kill_under_load(*app, jobs=4, recording=sung(8.0), quality="best"))
-    assert set(outcome["killed"]) == {"Windows", "Audio", "Studio"}
+    assert set(outcome["killed"]) == {"Denoiser", "AudioCodec", "Api"}
     assert dict(outcome["states"]) == {"succeeded": 4}
     assert outcome["same"] == 4
 
@@ -79,6 +81,14 @@ def test_a_client_that_goes_away_frees_its_place(app: tuple[str, str]) -> None:
         time.sleep(0.5)
     answer = httpx.post(address + POST, files={"vocals": ("v.flac", sung(1.0))}, timeout=200)
     assert answer.status_code == 200
+
+
+def test_half_sent_headers_end_in_serves_proxy_too(app: tuple[str, str]) -> None:
+    host, port = app[0].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10 * HEADER_SECONDS) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
+    assert httpx.get(app[0] + "/healthz", timeout=60).status_code == 200
 
 
 def test_metrics_are_in_prometheus_form(app: tuple[str, str]) -> None:
@@ -113,7 +123,7 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
     (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
     left, others = (tmp_path / f"samuel-session_{name}" for name in ("of-a-dead-app", "of-a-live-app"))
     for folder in (left, others):
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
     os.utime(left, (time.time() - 3600,) * 2)
     serve = str(Path(sys.executable).parent / "serve")
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short, (tmp_path / "log").open("wb") as log:
@@ -139,7 +149,7 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
             streamed = httpx.get(f"{address}{answer.headers['location']}/stream").raise_for_status().content
             assert decode(io.BytesIO(streamed)).shape == band.shape == (2, SAMPLE_RATE)
             assert "Sing something" in httpx.get(address).text
-            (spool,) = set(tmp_path.glob("samuel-*")) - {others}
+            (spool,) = set(tmp_path.glob("samuel-session_*")) - {others}
             assert spool.stat().st_mode & 0o077 == 0  # a voice is nobody else's
             old = time.time() - 3600
             os.utime(spool, (old, old))
@@ -149,7 +159,7 @@ def test_serve_run_takes_a_config_file(tmp_path: Path) -> None:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
-    assert list(tmp_path.glob("samuel-*")) == [others]
+    assert list(tmp_path.glob("samuel-session_*")) == [others]
 
 
 def ready(address: str) -> bool:
@@ -160,5 +170,36 @@ def ready(address: str) -> bool:
 
 
 def test_replicas_are_found_by_the_apps_name(app: tuple[str, str]) -> None:
-    assert len(replicas(app[1], "Studio")) == 1
-    assert not replicas("another", "Studio")
+    assert len(replicas(app[1], "Api")) == 1
+    assert not replicas("another", "Api")
+
+
+def test_lead_sheets_are_found_refused_and_played_by_replicas(app: tuple[str, str]) -> None:
+    address, _ = app
+    with httpx.Client(base_url=address, timeout=120) as client:
+        found = client.post("/v1/lead-sheets", files={"recording": ("v.flac", sung(6.0))}, data={"bpm": 120})
+        assert found.json()["lead_sheet"]["beats_per_minute"] == 120
+        wrong = client.post(
+            "/v1/lead-sheets", files={"recording": ("v.flac", sung(2.0))}, data={"chords": "| C | Xq |"}
+        )
+        assert wrong.status_code == 422
+        assert wrong.json()["detail"].startswith("bar 2: cannot read the chord 'Xq'")
+        fields = {"quality": "draft", "bpm": 120, "first_beat": 0.5, "chords": "| Am | F |"}
+        files = {"vocals": ("v.flac", sung(6.0))}
+        later = {"Prefer": "respond-async"}
+        job = client.post(POST, files=files, data=fields, headers=later).json()
+        while job["state"] in ("queued", "running"):
+            time.sleep(0.2)
+            job = client.get(job["links"]["self"]).json()
+        text = client.get(job["links"]["lead_sheet"][0], params={"format": "txt"}).text
+        assert "| Am | F | Am |" in text
+        assert client.get(job["links"]["stems"][0]).content[:2] == b"PK"
+        fields = {
+            "quality": "draft",
+            "reference": job["id"],
+            "start": 2.5,
+            "end": 4.5,
+            "chords": "| Am | G |",
+        }
+        remade = client.post(POST, data=fields)
+        assert remade.status_code == 200, remade.text

@@ -30,14 +30,33 @@ def specification(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield schemathesis.openapi.from_url(f"{service.address}/openapi.json")
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+BOTH = pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+
+
+@BOTH
 def test_answers_are_as_specified(specification: Any, mode: GenerationMode) -> None:
+    assert asked(specification, mode, 20, derandomize=True) > 40
+
+
+@pytest.mark.fuzz
+@BOTH
+def test_answers_to_thousands_of_requests_are_as_specified(specification: Any, mode: GenerationMode) -> None:
+    assert asked(specification, mode, 100, derandomize=False) > 200
+
+
+def asked(specification: Any, mode: GenerationMode, examples: int, *, derandomize: bool) -> int:
+    """The number of requests made, at most `examples` of each operation; every answer is as specified."""
     tried = 0
     for found in specification.get_all_operations():
         operation = found.ok()
         strategy = operation.as_strategy(generation_mode=mode)
 
-        @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=derandomize,
+            suppress_health_check=list(HealthCheck),
+        )
         @given(case=strategy)
         def check(case: Any) -> None:
             nonlocal tried
@@ -47,4 +66,4 @@ def test_answers_are_as_specified(specification: Any, mode: GenerationMode) -> N
 
         with contextlib.suppress(Unsatisfiable):  # of some operations nothing can be wrong
             check()
-    assert tried > 40
+    return tried

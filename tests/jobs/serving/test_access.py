@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jobs.serving.job import Remake, region_frames
+from jobs.serving.job import Edit, region_of
 from jobs.serving.settings import Settings
 from samuel.config import FRAME_SAMPLES
 from tests.jobs.local_service import running
@@ -88,8 +88,8 @@ def test_settings_come_from_the_environment_and_wrong_ones_are_named(monkeypatch
 
 def test_a_frame_is_the_least_region() -> None:
     samples = 100 * FRAME_SAMPLES
-    assert region_frames(Remake("", 0, 1.0, 1.0001), samples) == (22, 23)
-    assert region_frames(Remake("", 0, 0.0, 1e6), samples) == (0, 100)
+    assert region_of(Edit("", 0, 1.0, 1.0001), samples, samples).frames == (21, 22)
+    assert region_of(Edit("", 0, 0.0, 1e6), samples, samples).frames == (0, 100)
 
 
 def test_the_port_is_closed_after_the_service(checkpoint: str, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_job_that_fails_says_so_before_the_first_sound_and_breaks_off_after(
             with pytest.raises(httpx.RemoteProtocolError):
                 list(parts)
         assert "cannot be made" in problem(client.get(stream_of(job), params={"variation": 0}), 422)
-        assert service.desk.taken == 0
+        assert service.manager.taken == 0
 
 
 def test_there_is_no_stream_of_what_is_not_there(client: httpx.Client, service: Service) -> None:

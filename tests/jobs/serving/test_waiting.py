@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from jobs.serving.desk import Desk, WorkerLost
-from jobs.serving.job import Order
-from jobs.serving.spool import RECORDING, Spool
-from samuel.generation import Recipe, WindowTask
-from tests.jobs.local_service import Counted, LocalWorkers, running
+from jobs.serving.job import GenerationRequest
+from jobs.serving.job_manager import JobManager
+from jobs.serving.job_runner import WorkerLost
+from jobs.serving.job_store import RECORDING, JobStore
+from samuel.generation import GenerationConfig, WindowTask
+from tests.jobs.local_service import LocalWorkers, RememberedMetrics, running
 from tests.jobs.serving.asking import ASYNC, POST, finished, order, problem, settings_of, sung
 
 
@@ -48,10 +49,10 @@ def test_a_full_desk_refuses_at_once_and_places_come_back(checkpoint: str, tmp_p
         assert finished(client, third.json())["state"] == "succeeded"
         assert finished(client, jobs[1])["state"] == "succeeded"
         until = time.monotonic() + 10
-        while service.desk.taken and time.monotonic() < until:
+        while service.manager.taken and time.monotonic() < until:
             time.sleep(0.02)
-        assert service.desk.taken == 0
-        assert sorted(state for state, _ in service.meters.ends) == ["cancelled", "succeeded", "succeeded"]
+        assert service.manager.taken == 0
+        assert sorted(state for state, _ in service.metrics.ends) == ["cancelled", "succeeded", "succeeded"]
 
 
 def test_a_short_recording_does_not_wait_for_a_long_one(checkpoint: str, tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_short_recording_does_not_wait_for_a_long_one(checkpoint: str, tmp_pat
         async def sample(self, task: WindowTask) -> AsyncIterator[float | Tensor]:
             async for made in super().sample(task):
                 if isinstance(made, Tensor):
-                    self.seeds.append(task.recipe.seed)
+                    self.seeds.append(task.config.seed)
                 yield made
 
     SlowWorkers.gate.clear()
@@ -82,26 +83,28 @@ def test_a_client_that_leaves_its_events_frees_its_place(checkpoint: str, tmp_pa
         with client.stream("POST", POST, files=files, headers={"Accept": "text/event-stream"}) as answer:
             lines = answer.iter_lines()
             assert next(lines) == "event: queued"
-            assert service.desk.taken == 1
+            assert service.manager.taken == 1
         until = time.monotonic() + 20
-        while service.desk.taken and time.monotonic() < until:
+        while list(tmp_path.iterdir()) and time.monotonic() < until:
             time.sleep(0.05)
-        assert service.desk.taken == 0
-        assert not service.desk.jobs
         assert not list(tmp_path.iterdir())
+        assert service.manager.taken == 0
+        assert not service.manager.jobs
 
 
 def test_a_new_desk_takes_up_the_jobs_of_a_dead_one(checkpoint: str, tmp_path: Path) -> None:
-    """As after kill -9: the spool as the dead desk left it, a new desk on it."""
+    """As after kill -9: the store as the dead service left it, a new service on it."""
     settings = settings_of(checkpoint)
 
     async def first() -> dict[str, str]:
         SlowWorkers.gate.clear()
-        desk = Desk(SlowWorkers(settings), Spool(tmp_path), settings, Counted())
-        kept = Order((Recipe("draft", 5),))
+        manager = JobManager(SlowWorkers(settings), JobStore(tmp_path), settings, RememberedMetrics())
+        kept = GenerationRequest((GenerationConfig("draft", 5),))
         jobs = {
-            "polled": await desk.submit(kept, sung(2.0), desk.place()),
-            "waited for": await desk.submit(Order((Recipe("draft"),), kept=False), sung(2.0), desk.place()),
+            "polled": await manager.submit(kept, sung(2.0)),
+            "waited for": await manager.submit(
+                GenerationRequest((GenerationConfig("draft"),), kept=False), sung(2.0)
+            ),
         }
         while any(job.stage != "sample" for job in jobs.values()):
             assert not any(job.over for job in jobs.values()), jobs
@@ -112,14 +115,14 @@ def test_a_new_desk_takes_up_the_jobs_of_a_dead_one(checkpoint: str, tmp_path: P
     assert (tmp_path / ids["polled"] / RECORDING).exists()
 
     async def second() -> bytes:
-        desk = Desk(LocalWorkers(settings), Spool(tmp_path), settings, Counted())
-        await desk.open()
-        assert set(desk.jobs) == {ids["polled"]}
-        job = desk.find(ids["polled"])
-        await desk.finished(job)
+        manager = JobManager(LocalWorkers(settings), JobStore(tmp_path), settings, RememberedMetrics())
+        await manager.open()
+        assert set(manager.jobs) == {ids["polled"]}
+        job = manager.find(ids["polled"])
+        await manager.finished(job)
         assert job.state == "succeeded"
         assert job.starts == 2
-        return await desk.workers.join(await desk.pieces(job, 0), job.samples, "flac")
+        return await manager.workers.concatenate(await manager.pieces(job, 0), job.samples, "flac")
 
     band = asyncio.run(second())
     with running(settings, tmp_path / "other") as service, service.client() as client:

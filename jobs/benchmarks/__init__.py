@@ -1,0 +1,1 @@
+"""What measures, and writes its table; each teaches itself with `--help`."""

@@ -1,0 +1,205 @@
+"""HTTP routes of lead sheets and arrangements."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from jobs.serving.arranger import Played
+from jobs.serving.job import Job
+from jobs.serving.job_manager import JobManager
+from jobs.serving.job_store import VOCALS, arranged_file
+from jobs.serving.problems import ProblemError, documented
+from jobs.serving.schemas import (
+    ACCOMPANIMENTS,
+    LEAD_SHEETS,
+    MEDIA_TYPES,
+    SHEET_EXAMPLE,
+    SHEET_TYPES,
+    Format,
+    JobId,
+    LeadSheetForm,
+    LeadSheetFound,
+    Responses,
+    SheetFormat,
+    Variation,
+)
+from jobs.serving.stream import header, pcm
+from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.generation import PIECE_FRAMES
+from samuel.lead_sheet import LeadSheet
+
+PIECE = PIECE_FRAMES * FRAME_SAMPLES
+SHEETS: Responses = {
+    200: {
+        "description": "A lead sheet",
+        "content": {
+            one.split(";")[0]: {"example": SHEET_EXAMPLE} if one == SHEET_TYPES["json"] else {}
+            for one in SHEET_TYPES.values()
+        },
+    }
+}
+FOUND: Responses = {200: {"model": LeadSheetFound, "content": SHEETS[200]["content"]}}
+SOUND: Responses = {
+    200: {"description": "Audio", "content": {one.split(";")[0]: {} for one in MEDIA_TYPES.values()}}
+}
+MIDI: Responses = {200: {"description": "MIDI", "content": {"audio/midi": {}}}}
+STEMS: Responses = {200: {"description": "A ZIP", "content": {"application/zip": {}}}}
+Second = Annotated[float | None, Query(ge=0, le=86_400, description="In seconds.")]
+
+
+def add_lead_sheets(api: FastAPI, manager: JobManager) -> None:
+    problems = documented(400, 401, 404, 408, 409, 413, 422, 429, 503, 507)
+    there = documented(401, 404, 409, 422, 429, 503)
+
+    @api.post(
+        LEAD_SHEETS,
+        tags=["lead sheets"],
+        responses=FOUND | problems,
+    )
+    async def find(
+        request: Request, asked: Annotated[LeadSheetForm, Form(media_type="multipart/form-data")]
+    ) -> Any:
+        """The lead sheet of a recording, without making a band: tempo, beats, key and chords, and the sung line.
+
+        Or a lead sheet in any format, to convert it to `format`. What is given beside either holds.
+        """
+        given = await asked.given(manager)
+        if asked.recording and asked.reference:
+            raise ProblemError(422, "send a `recording` or a `reference`, not both")
+        async with manager.conversions:
+            if asked.recording:
+                content = await asked.recording.read()
+                found = await manager.workers.coder("lead_sheet", content, asked.separate, given)
+            elif asked.reference:
+                voice = await manager.read(manager.find(asked.reference, request.state.owner), VOCALS)
+                found = await manager.workers.coder("lead_sheet_again", voice, given)
+            elif given.lead_sheet:
+                found = await manager.workers.coder("locked", given)
+            else:
+                raise ProblemError(
+                    422,
+                    "send a `recording`, the `reference` of an accompaniment, or a `lead_sheet` to convert",
+                )
+            if asked.format:
+                return await sheet_response(found.sheet, asked.format)
+        return JSONResponse(LeadSheetFound.of(found).model_dump())
+
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/lead-sheet",
+        tags=["lead sheets"],
+        response_class=Response,
+        responses=SHEETS | there,
+    )
+    async def lead_sheet(
+        request: Request, job_id: JobId, variation: Variation = 0, format: SheetFormat = "json"
+    ) -> Response:
+        """What a variation is played from. A `lab` has the chords alone."""
+        job = manager.find(job_id, request.state.owner)
+        return await sheet_response(sheet_of(played_of(job, variation)), format)
+
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/click",
+        tags=["lead sheets"],
+        response_class=Response,
+        responses=SOUND | there,
+    )
+    async def click(
+        request: Request, job_id: JobId, variation: Variation = 0, format: Format = "wav"
+    ) -> Response:
+        """A click on each beat, higher on the first of a bar, as long as the voice."""
+        job = manager.find(job_id, request.state.owner)
+        sheet = sheet_of(played_of(job, variation))
+        if not LeadSheet.from_json(sheet).beats:
+            raise ProblemError(409, "no beat is known; give the tempo in the field `bpm`")
+        async with manager.conversions:
+            sound = await manager.workers.coder("click", sheet, job.seconds, format)
+        return Response(sound, media_type=MEDIA_TYPES[format])
+
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/arrangement",
+        tags=["lead sheets"],
+        response_class=Response,
+        responses=SOUND | there,
+    )
+    async def arrangement(
+        request: Request, job_id: JobId, variation: Variation = 0, start: Second = None, end: Second = None
+    ) -> Response:
+        """The arrangement's own sound, by rules, all of it or from `start` to `end`: there while the network works.
+
+        A WAV file of 16 bit.
+        """
+        job = manager.find(job_id, request.state.owner)
+        sheet_of(played_of(job, variation))
+        first = round((start or 0.0) * SAMPLE_RATE)
+        last = min(job.samples, round(end * SAMPLE_RATE) if end is not None else job.samples)
+        if not first < last:
+            raise ProblemError(422, f"expected `start` before `end`, within {job.seconds or 0:.2f} s")
+        numbers = range(first // PIECE, -(-last // PIECE))
+        try:
+            parts = [
+                await manager.call_store(manager.store.read, job.id, arranged_file(variation, number))
+                for number in numbers
+            ]
+        except FileNotFoundError:
+            raise ProblemError(404, "this part of the result is not there") from None
+        sound = b"".join(await asyncio.gather(*(asyncio.to_thread(pcm, part) for part in parts)))
+        begin = 4 * (first - numbers[0] * PIECE)
+        cut = sound[begin : begin + 4 * (last - first)]
+        return Response(header(last - first) + cut, media_type=MEDIA_TYPES["wav"])
+
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/midi",
+        tags=["lead sheets"],
+        response_class=Response,
+        responses=MIDI | there,
+    )
+    async def midi(request: Request, job_id: JobId, variation: Variation = 0) -> Response:
+        """The arrangement's notes as a MIDI file that lies under the voice, second for second."""
+        job = manager.find(job_id, request.state.owner)
+        return await arrangement_file(job, variation, "midi", "audio/midi")
+
+    @api.get(
+        f"{ACCOMPANIMENTS}/{{job_id}}/stems",
+        tags=["lead sheets"],
+        response_class=Response,
+        responses=STEMS | there,
+    )
+    async def stems(request: Request, job_id: JobId, variation: Variation = 0) -> Response:
+        """The arrangement's drums.flac, bass.flac and other.flac in a ZIP.
+
+        They are not those of the network's band, which is one sound: at `strength` 0 the band is their sum.
+        """
+        job = manager.find(job_id, request.state.owner)
+        return await arrangement_file(job, variation, "stems", "application/zip")
+
+    async def arrangement_file(job: Job, variation: int, kind: str, media_type: str) -> Response:
+        played = played_of(job, variation)
+        sheet_of(played)
+        async with manager.conversions:
+            voice = await manager.read(job, VOCALS)
+            content = await manager.workers.coder("arrangement_file", voice, played, kind)
+        return Response(content, media_type=media_type)
+
+    async def sheet_response(sheet: str, sheet_format: str) -> Response:
+        content = await manager.workers.coder("sheet_file", sheet, sheet_format)
+        return Response(content, media_type=SHEET_TYPES[sheet_format])
+
+
+def played_of(job: Job, variation: int) -> Played:
+    """What a variation is played from. Raises a 409 before it is arranged, a 404 for one that is not there."""
+    if job.state in ("failed", "cancelled") or not job.played:
+        raise ProblemError(409, f"the accompaniment is {job.state}; ask again when it is arranged")
+    if variation >= len(job.played):
+        raise ProblemError(404, f"there is no variation {variation}")
+    return job.played[variation]
+
+
+def sheet_of(played: Played) -> str:
+    """Raises a 409 where there is none."""
+    if played.sheet is None:
+        raise ProblemError(
+            409, "nothing was found in this recording to go by; give its tempo or chords, `bpm` or `chords`"
+        )
+    return played.sheet

@@ -1,0 +1,159 @@
+"""Scores -> the harmonizer's networks. Run `python jobs/train_harmonizer.py --help`."""
+
+import tempfile
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from samuel.harmonizing.beat_training import VoiceLesson
+    from samuel.harmonizing.examples import SongLesson
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class Part(StrEnum):
+    chords = "chords"
+    beats = "beats"
+
+
+@app.command()
+def main(
+    scores: Annotated[
+        list[Path],
+        typer.Option(help="A folder, .tar.xz or .zip of .mid, .mxl, .musicxml files; may be repeated."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run: lessons, checkpoints and weights.")],
+    part: Annotated[
+        list[Part] | None, typer.Option(help="Train only this network; may be repeated. Default: both.")
+    ] = None,
+    songs: Annotated[
+        list[Path] | None,
+        typer.Option(help="Stems folder of jobs/render_songs.py: its voices, too, teach where beats are."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each network.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Draws initial weights and singings.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Train the networks that find chords and beats for a voice, from symbols and rendered voices, on a CPU.
+
+    The scores are read once (minutes), then sung anew at every step: late, gliding, with notes dropped and
+    missed. Songs of the project's validation and test splits teach nothing; those of validation judge while it
+    trains. Stopped, the same command goes on from the last checkpoints.
+
+        python jobs/train_harmonizer.py --scores pop909.tar.xz --scores openewld.tar.xz --songs stems --out harmonizer
+    """
+    import torch
+
+    from samuel.catalogue.songs import split_of
+    from samuel.harmonizing.beat_network import BeatNetwork
+    from samuel.harmonizing.beat_training import beat_loss, judge_beats
+    from samuel.harmonizing.chord_training import chord_loss, judge_chords
+    from samuel.harmonizing.examples import split
+    from samuel.harmonizing.network import ChordNetwork
+    from samuel.harmonizing.training import TrainingConfig, save_weights, train
+
+    torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    lessons = [lesson for source in scores for lesson in _read(source, out)]
+    folders = songs or []
+    learn, judged = split(lessons, also=_held_out(folders))
+    if not learn:
+        raise typer.BadParameter(
+            f"expected scores to learn from, got {len(lessons)}, all held out", param_hint="--scores"
+        )
+    config = TrainingConfig(steps=steps, seed=seed)
+    for name in part or list(Part):
+        torch.manual_seed(seed)
+        network: Any
+        judge: Callable[[Any], Any]
+        if name is Part.chords:
+            typer.echo(f"chords: {len(learn)} songs to learn from, {len(judged)} held out")
+            network, loss, judge = (
+                ChordNetwork(),
+                partial(chord_loss, lessons=learn),
+                partial(judge_chords, songs=judged),
+            )
+        else:
+            teachers = {lesson.song_id for lesson in learn}
+            voices = _voices(folders, out / "voices")
+            rendered = [voice for voice in voices if voice.song_id in teachers]
+            heard = [voice for voice in voices if split_of(voice.song_id) == "validation"]
+            typer.echo(
+                f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(heard)} voices held out"
+            )
+            network, loss, judge = (
+                BeatNetwork(),
+                partial(beat_loss, lessons=learn, rendered=rendered),
+                partial(judge_beats, voices=heard),
+            )
+        try:
+            trained = train(network, loss, partial(_in_words, judge), out / f"{name}.pt", config, typer.echo)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--out") from error
+        save_weights(trained, out / f"{name}.safetensors")
+        typer.echo(f"weights in {(out / name).resolve()}.safetensors")
+
+
+def _in_words(judge: Callable[[Any], Any], network: Any) -> str:
+    return str(judge(network))
+
+
+def _held_out(folders: list[Path]) -> set[str]:
+    from samuel.harmonizing.voices import held_out
+
+    return {name for folder in folders for name in held_out(folder)}
+
+
+def _voices(folders: list[Path], kept: Path) -> list["VoiceLesson"]:
+    """Features of the voices of rendered songs, kept in OUT as they are measured."""
+    from rich.console import Console
+
+    from jobs.runtime.progress import counting
+    from samuel.harmonizing.voices import find_voices, measure_voice
+
+    found = [song for folder in folders for song in find_voices(folder)]
+    voices = []
+    with counting("voices", len(found), Console()) as count:
+        for song in found:
+            voices.append(measure_voice(song, kept))
+            count(voices[-1].seconds)
+    return voices
+
+
+def _read(source: Path, out: Path) -> list["SongLesson"]:
+    """The lessons of a collection, kept in OUT as they are read: a stopped run goes on where it was."""
+    from rich.console import Console
+
+    from jobs.runtime.progress import counting
+    from samuel.harmonizing.examples import SongLesson, append_lesson, read_lessons
+    from samuel.rendering.library import collection_name, find_scores, read_score, unpack
+    from samuel.rendering.score import ScoreError
+
+    name = collection_name(source)
+    kept, done = out / f"{name}.jsonl", out / f"{name}.done"
+    known = {lesson.song_id for lesson in read_lessons(kept)} if kept.is_file() else set()
+    if not done.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                found = find_scores(unpack(source, Path(folder)), name=name)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="--scores") from error
+            missing = [file for file in found if file.song_id not in known]
+            with counting(f"read {name}", len(missing), Console()) as count:
+                for file in missing:
+                    try:
+                        append_lesson(SongLesson.of(file.song_id, read_score(file.path)), kept)
+                    except ScoreError as error:
+                        typer.echo(f"left out: {file.song_id}: {error}", err=True)
+                    count()
+        done.touch()
+    return read_lessons(kept)
+
+
+if __name__ == "__main__":
+    app()
