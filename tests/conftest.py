@@ -1,13 +1,23 @@
-"""What all tests share: shapes in signatures checked at run time (jaxtyping, beartype), and an S3 server."""
+"""What all tests share: shapes in signatures checked at run time (jaxtyping, beartype), and an S3 server.
+
+Hypothesis draws the same examples in every run, so that a change is judged by itself; `-m fuzz` draws new ones.
+"""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from tests.s3 import S3Location, S3Server
 
 install_import_hook("samuel", "beartype.beartype")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("the same each time", derandomize=True, database=None, print_blob=True)
+    if "fuzz" not in str(config.getoption("markexpr")).replace("not fuzz", ""):
+        settings.load_profile("the same each time")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "cluster" / "README.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "cluster" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFUSED = (click.UsageError, *typer.BadParameter.__bases__, FileNotFoundError)
 """What says that a command is none; typer has a click of its own."""
 

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from aiobotocore.client import AioBaseClient
 
+from samuel.catalogue.songs import Song
 from samuel.popdb import Store
 from samuel.popdb.failures import failure_of
-from samuel.popdb.lease import Lease
-from samuel.songs import Song
 from samuel.storage import absolute, as_path, check_writable, delete, read_bytes, size_of, store_file
+from samuel.storage.lease import Lease
 from tests.s3 import S3Location
 from tests.training.popdbs import IDENTITY, table
 

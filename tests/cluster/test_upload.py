@@ -11,7 +11,7 @@ from ray._private.runtime_env.packaging import create_package
 
 ROOT = Path(__file__).parents[2]
 
-MOST_BYTES = 60_000_000
+MOST_BYTES = 80_000_000
 """Ray's dashboard refuses more than 100 MiB."""
 
 
