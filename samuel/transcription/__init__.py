@@ -5,6 +5,7 @@ beats.py   sound and chords -> a tempo that holds, beats, downbeats
 sheet.py   both, in order
 """
 
+from samuel.transcription.chords import heard_chords
 from samuel.transcription.sheet import transcribe
 
-__all__ = ["transcribe"]
+__all__ = ["heard_chords", "transcribe"]

@@ -5,12 +5,17 @@ decomposition", ISMIR 2019; MIT, its weights come with its package), one of its 
 import warnings
 from functools import cache
 from importlib.resources import as_file, files
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
+from samuel.audio import is_silent, resample
+from samuel.config import SAMPLE_RATE
 from samuel.harmonizing.chords import viterbi
+from samuel.rendering.harmony import Chord, parse_chord
 
 RATE = 22_050
 HOP_SAMPLES = 512
@@ -62,6 +67,19 @@ def chord_scores(mono: Float[np.ndarray, " samples"]) -> tuple[list[str], Float[
 def chord_path(scores: Float[np.ndarray, "steps chords"], change: float) -> np.ndarray:
     """The likeliest chord a step."""
     return viterbi(np.maximum(scores, -100.0), np.full(len(scores), change))
+
+
+def heard_chords(accompaniment: Float[Tensor, "2 samples"]) -> tuple[Chord, ...]:
+    """Chords of a band at 44.1 kHz on their own borders, in seconds, whatever its beats; none of silence or of too little."""
+    if accompaniment.shape[-1] < LEAST_SECONDS * SAMPLE_RATE or is_silent(accompaniment):
+        return ()
+    mono = resample(accompaniment.mean(dim=0, keepdim=True), SAMPLE_RATE, RATE)[0].cpu().numpy()
+    names, scores = chord_scores(mono)
+    path = chord_path(scores, CHANGE)
+    borders = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    return tuple(
+        parse_chord(names[path[first]], first * FRAME, last * FRAME) for first, last in pairwise(borders)
+    )
 
 
 def by_beats(

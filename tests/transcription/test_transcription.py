@@ -1,6 +1,7 @@
 """A band whose lead sheet is known, played by rules, is written down again."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import torch
 from samuel.arranging import SoundFontSynthesiser, play
 from samuel.arranging.soundfont import SHIPPED
 from samuel.config import SAMPLE_RATE
+from samuel.evaluation.chosen import chords_right
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.locks import Locks
-from samuel.transcription import transcribe
+from samuel.transcription import heard_chords, transcribe
 
 SECONDS = 20.0
 
@@ -43,11 +45,23 @@ def test_a_band_is_written_down() -> None:
     assert found.energy
 
 
+def test_chords_are_named_on_their_own_borders() -> None:
+    sheet, audio = band()
+    heard = heard_chords(audio)
+    assert heard[0].start == 0
+    assert heard[-1].end == pytest.approx(SECONDS, abs=0.05)
+    assert all(one.end == following.start for one, following in pairwise(heard))
+    triads, roots = chords_right(sheet.chords, heard, SECONDS)
+    assert min(triads, roots) > 0.8
+    assert chords_right(sheet.transposed(2).chords, heard, SECONDS)[0] < 0.2
+
+
 @pytest.mark.parametrize(
     "audio", [torch.zeros(2, 3 * SAMPLE_RATE), torch.full((2, 1000), 0.1), torch.zeros(2, 0)]
 )
 def test_of_silence_and_of_very_little_nothing_is_known(audio: torch.Tensor) -> None:
     assert transcribe(audio) == LeadSheet()
+    assert heard_chords(audio) == ()
 
 
 def test_noise_is_no_error() -> None:
