@@ -174,8 +174,8 @@ def obeyed_table(part: Part) -> list[str]:
             fits.append(fit(hearing, truth))
             lags.append(onset_lag(hearing.onsets, truth.beats))
             if part.judged:
-                heard = part.judged[name][song_id].chords
-                judged.append(chords_right(sheet.chords, heard, records[song_id].seconds))
+                named = part.judged[name][song_id].chords
+                judged.append(chords_right(sheet.chords, named, records[song_id].seconds))
         values = [np.array([one[column] for one in fits]) for column in columns]
         values[2:2] = [np.array(side) for side in zip(*judged, strict=True)]
         cells = [text(estimate(one)) for one in values]

@@ -52,7 +52,9 @@ def test_shapes_and_determinism(codec, music):
     assert latents.shape == (2, 64, 21)
     audio = codec.decode(latents)
     assert audio.shape == (2, 2, 21 * FRAME)
-    torch.testing.assert_close(codec.encode(music[None, :, : 20 * FRAME + 1])[0], latents[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        codec.encode(music[None, :, : 20 * FRAME + 1])[0], latents[0], rtol=1e-4, atol=1e-5
+    )
     assert torch.equal(codec.decode(latents), audio)
     assert codec.identity.startswith("mini@")
 
