@@ -87,11 +87,11 @@ def visqol(original: Float[Tensor, "2 samples"], other: Float[Tensor, "2 samples
         return float("nan")
     judge = VisqolApi()
     judge.create(mode="audio")
-    pair = [
+    reference, degraded = (
         resample(x.mean(dim=0, keepdim=True), SAMPLE_RATE, 48_000)[0].double().numpy()
         for x in (original, other)
-    ]
-    return float(judge.measure_from_arrays(*pair, sample_rate=48_000).moslqo)
+    )
+    return float(judge.measure_from_arrays(reference, degraded, sample_rate=48_000).moslqo)
 
 
 def note_f1(original: Float[Tensor, "2 samples"], other: Float[Tensor, "2 samples"]) -> float:
