@@ -73,7 +73,10 @@ def main(
     key: Annotated[str | None, typer.Option(help='Such as "A minor". Default: found.')] = None,
     chords: Annotated[
         str | None,
-        typer.Option(help='By bars, repeated to the end: "| Am | F | C G/B | % |". Default: found.'),
+        typer.Option(
+            help='By bars, repeated to the end: "| Am | F | C G/B | % |". Default: found; those printed with a question mark '
+            "are guesses, and the arrangement is calmer there. Given ones are never guesses."
+        ),
     ] = None,
     style: Annotated[
         str | None, typer.Option(help="Of the arrangement, such as bossa nova. Default: one that fits.")

@@ -25,7 +25,7 @@ EVERY = 2  # bars, in a long rest
 
 
 def answers(form: Form) -> Part:
-    """Nothing where no singer is known, and in every fourth song."""
+    """Nothing where no singer is known or chords are guesses, and in every fourth song."""
     pen = Pen(form, Part("answers", "other", 0, level=-1.0))
     pen.part.program = pen.pick(LEADS)
     pen.part.pan = 0.8 * (float(pen.rng.random()) - 0.5)
@@ -77,7 +77,7 @@ def _phrase(
     for number, units in enumerate(rhythm):
         chord = pen.form.chord_at(beat)
         stop = min(beat + units * unit, end, chord.end)
-        if beat >= end - 1e-6 or chord.root is None or stop - beat < 0.5 * unit:
+        if beat >= end - 1e-6 or chord.root is None or stop - beat < 0.5 * unit or pen.form.is_guess(chord):
             return
         tones = [p for p in range(LOWEST, HIGHEST) if p % 12 in chord.pitch_classes]
         nearest = min(range(len(tones)), key=lambda n: (abs(tones[n] - pitch), tones[n]))

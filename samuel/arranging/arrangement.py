@@ -57,7 +57,8 @@ def arrange(
     `style`: see `STYLES`; "" takes the lead sheet's, or draws one that fits its metre and tempo. How much is played
     follows the lead sheet's energy; without one, the voice. With a `voice`, the players leave it room, answer in its
     rests, stay out of its register, and end when it ends. `parts`: who plays, some of `PARTS` or "drums, bass"; all
-    by default; what a player plays does not depend on who else plays. `levels`: how much louder or softer than usual
+    by default; what a player plays does not depend on who else plays. Chords that the lead sheet marks as guesses are
+    played calmly: root and fifth, by bass and chords alone. `levels`: how much louder or softer than usual
     some of them are, in decibels, see `part_levels`; no note depends on it. Raises LeadSheetError where neither beats nor
     chords are known, ValueError for an unknown style, part or level.
     """

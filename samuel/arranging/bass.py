@@ -1,6 +1,7 @@
 """The bass player: the written bass at every change, otherwise roots, fifths, thirds; steps into a coming chord.
 
-A coming chord is led into only within its own bar, so that a chord changed later changes nothing before its bar.
+A coming chord is led into only within its own bar, so that a chord changed later changes nothing before its bar; and
+only where neither it nor the one before is a guess.
 """
 
 from samuel.arranging.form import Bar, Form
@@ -73,6 +74,8 @@ def _pitch(pen: Pen, letter: str, chord: Chord, before: int, floor: int, coming:
     if letter == "o":
         return _written(chord, floor) + 12
     if letter == "a":
+        if pen.form.is_guess(chord) or pen.form.is_guess(coming):
+            return _written(chord, floor)
         if coming is not chord and coming.root is not None:
             return _written(coming, floor) + (-1 if pen.happens(0.6) else 2)
         near = sorted(

@@ -9,7 +9,7 @@ from samuel.arranging.chords import CENTRE, PAD_CENTRE, ROLL, register_centre
 from samuel.arranging.part import Part, PlayedNote
 from samuel.arranging.singing import Singing
 from samuel.arranging.styles import PIANOS, STRINGS
-from samuel.arranging.voicing import voiced
+from samuel.arranging.voicing import opened, voiced
 from samuel.lead_sheet import LeadSheet
 from samuel.rendering.harmony import Chord
 
@@ -22,7 +22,8 @@ BASS_FLOOR, BASS_PROGRAM = 29, 32
 def play_calmly(sheet: LeadSheet, singing: Singing, *, seconds: float, seed: int) -> list[Part]:
     """Bass, chords and pad; nobody before the first chord or long after the singer."""
     end = min(seconds, singing.end + LET_RING) if singing.known else seconds
-    known = [replace(c, end=min(c.end, end)) for c in sheet.chords if c.root is not None and c.start < end]
+    heard = [opened(chord) if sheet.is_guess(chord) else chord for chord in sheet.chords]
+    known = [replace(c, end=min(c.end, end)) for c in heard if c.root is not None and c.start < end]
     loud = [
         round(70 + 24 * (float(level) - 0.5)) for level in sheet.energy_at(np.array([c.start for c in known]))
     ]

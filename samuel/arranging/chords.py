@@ -1,6 +1,7 @@
 """Those who play chords: a pattern, a second pattern at high energy, long tones beneath or above.
 
-They stay out of the singer's register, play softer where somebody sings, and strike every chord of the lead sheet.
+They stay out of the singer's register, play softer where somebody sings, and strike every chord of the lead sheet;
+where chords are guesses, one player strikes root and fifth, softly, and the others rest.
 """
 
 import math
@@ -19,6 +20,7 @@ HIGH_VOICE = 57  # a voice that seldom goes below: there is room for chords bene
 STRUMMED = (24, 25, 46, 105)  # guitars, harp, banjo: one string after the other
 ROLL = 0.012  # seconds between two strings
 HEARD_WITHIN = 1.01  # beats: a chord is struck up to here after its beginning, or it is struck there
+SOFT_GUESS = 14  # of velocity, by which the first player is softer where chords are guesses
 CROWDED = 0.6  # of a bar is sung: the second pattern keeps still unless everything plays
 
 
@@ -37,7 +39,7 @@ def chords(form: Form) -> Part:
 
 
 def second_chords(form: Form) -> Part:
-    """In three of four songs, if the style has such a player."""
+    """In three of four songs, if the style has such a player; not where chords are guesses."""
     pen = Pen(form, Part("second chords", "other", 0, pan=-_side(form), level=-3.0))
     if not form.style.second or not pen.happens(0.75):
         return pen.part
@@ -51,12 +53,12 @@ def second_chords(form: Form) -> Part:
         if bar.level < lowest_level or (bar.sung > CROWDED and bar.level < 3):
             continue
         pen.turn_to(bar, gives_way=True)
-        voicing = _bar(pen, bar, pattern, voicing, centre)
+        voicing = _bar(pen, bar, pattern, voicing, centre, rests_at_guesses=True)
     return pen.part
 
 
 def pad(form: Form) -> Part:
-    """Long tones at some energies, in three of four songs."""
+    """Long tones at some energies, in three of four songs; not where chords are guesses."""
     pen = Pen(form, Part("pad", "other", 0, level=-6.0))
     pen.part.program = pen.pick(form.style.pads)
     pen.part.level += 3 * (float(pen.rng.random()) - 0.5)
@@ -69,6 +71,8 @@ def pad(form: Form) -> Part:
         if bar.level not in levels:
             continue
         for chord, start, end in form.sounding(bar):
+            if form.is_guess(chord):
+                continue
             voicing = voiced(chord, voicing, centre)
             for pitch in voicing:
                 pen.play(start, end, pitch, 70)
@@ -102,7 +106,15 @@ def register_centre(register: tuple[float, float] | None, usual: int, *, above: 
     return max(LOWEST_CENTRE, round(low - 7))
 
 
-def _bar(pen: Pen, bar: Bar, pattern: str, voicing: tuple[int, ...], centre: int) -> tuple[int, ...]:
+def _bar(
+    pen: Pen,
+    bar: Bar,
+    pattern: str,
+    voicing: tuple[int, ...],
+    centre: int,
+    *,
+    rests_at_guesses: bool = False,
+) -> tuple[int, ...]:
     """Plays a bar; returns the last voicing."""
     form = pen.form
     written = strokes(bar_steps(pattern, bar.beats, form.steps, bar.number), form.steps)
@@ -121,19 +133,19 @@ def _bar(pen: Pen, bar: Bar, pattern: str, voicing: tuple[int, ...], centre: int
     for beat, end, letter in sorted(played):
         chord = form.chord_at(beat)
         over = form.tempo.seconds(chord.end) - form.tempo.seconds(beat) < SHORTEST
-        if chord.root is None or over:
+        if chord.root is None or over or (rests_at_guesses and form.is_guess(chord)):
             continue
         voicing = voiced(chord, voicing, centre)
+        softer = SOFT_GUESS if form.is_guess(chord) else 0
         if letter.isdigit():
             index = int(letter)
+            velocity = 84 if beat > bar.start else 94
             pitch = voicing[index % len(voicing)] + 12 * (index // len(voicing))
-            pen.play(
-                beat, min(chord.end, bar.end, max(end, beat + 1.0)), pitch, 84 if beat > bar.start else 94
-            )
+            pen.play(beat, min(chord.end, bar.end, max(end, beat + 1.0)), pitch, velocity - softer)
             continue
         if end - beat <= 1 / form.steps + 1e-6:
             end = beat + 0.6 * (end - beat)
         roll = ROLL if pen.part.program in STRUMMED else 0.002
         for offset, pitch in enumerate(voicing):
-            pen.play(beat, min(end, chord.end), pitch, VELOCITIES[letter] - 8, late=roll * offset)
+            pen.play(beat, min(end, chord.end), pitch, VELOCITIES[letter] - 8 - softer, late=roll * offset)
     return voicing

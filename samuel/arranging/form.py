@@ -14,6 +14,7 @@ import numpy as np
 from samuel.arranging.singing import Singing
 from samuel.arranging.styles import COMPOUND_STEPS, SIMPLE_STEPS, Style
 from samuel.arranging.tempo import Tempo
+from samuel.arranging.voicing import opened
 from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.rendering.harmony import Chord
 
@@ -54,7 +55,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Form:
-    """`chords` are in beats and cover all bars ("no chord" where none is known)."""
+    """`chords` are in beats and cover all bars ("no chord" where none is known). `guesses` are those that begin where the
+    lead sheet's are little more than guesses: opened (`voicing.opened`), for a calm band is better than a wrong one."""
 
     style: Style
     tempo: Tempo
@@ -63,6 +65,7 @@ class Form:
     chords: tuple[Chord, ...]
     singing: Singing
     seed: int
+    guesses: frozenset[float] = frozenset()
 
     @property
     def steps(self) -> int:
@@ -86,6 +89,10 @@ class Form:
         if index < 0 or beat >= self.chords[index].end - 1e-6:
             return Chord(beat, beat + 1)
         return self.chords[index]
+
+    def is_guess(self, chord: Chord) -> bool:
+        """Of one of `chords`."""
+        return chord.start in self.guesses
 
     def changes(self, start: float, end: float) -> list[Chord]:
         """The chords that begin from `start` on and before `end`."""
@@ -135,14 +142,17 @@ def form_of(sheet: LeadSheet, style: Style, singing: Singing, *, seconds: float,
         )
         for number, count in enumerate(counts)
     ]
+    chords = _chords(sheet, beats, float(starts[last + 1]))
+    guesses = _guesses(sheet, chords, tempo)
     return Form(
         style=style,
         tempo=tempo,
         division=sheet.metre.division,
         bars=with_sections(bars, _first_sung(singing, times)),
-        chords=_chords(sheet, beats, float(starts[last + 1])),
+        chords=tuple(opened(chord) if chord.start in guesses else chord for chord in chords),
         singing=singing,
         seed=seed,
+        guesses=guesses,
     )
 
 
@@ -238,3 +248,13 @@ def _chords(sheet: LeadSheet, beats: np.ndarray, end: float) -> tuple[Chord, ...
     if end - position > 1e-6:
         filled.append(Chord(position, end))
     return tuple(filled)
+
+
+def _guesses(sheet: LeadSheet, chords: tuple[Chord, ...], tempo: Tempo) -> frozenset[float]:
+    """Where those of `chords`, in beats, begin that the lead sheet marks as guesses."""
+    return frozenset(
+        chord.start
+        for chord in chords
+        if chord.root is not None
+        and sheet.is_guess(replace(chord, start=tempo.seconds(chord.start), end=tempo.seconds(chord.end)))
+    )

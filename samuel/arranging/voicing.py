@@ -1,10 +1,12 @@
 """Which tones of a chord a player takes, and where: short ways from chord to chord."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from samuel.rendering.harmony import QUALITIES, Chord
 
 MOST_TONES = 4
+FIFTH = 7
 _LEFT_OUT = {"9": (7,), "maj9": (7,), "min9": (7,), "11": (4, 7), "13": (7, 2)}
 """Of chords with more than four tones: the intervals that are missed least. The third of an eleventh chord clashes."""
 
@@ -16,6 +18,13 @@ def tones_of(chord: Chord) -> tuple[int, ...]:
     return tuple((chord.root + step) % 12 for step in QUALITIES[chord.quality] if step not in left_out)[
         :MOST_TONES
     ]
+
+
+def opened(chord: Chord) -> Chord:
+    """Root and fifth alone, or the root where the fifth is none: right in major and minor, whatever else is meant."""
+    if chord.root is None:
+        return chord
+    return replace(chord, quality="5" if FIFTH in QUALITIES[chord.quality] else "1", bass=None)
 
 
 def voiced(chord: Chord, previous: tuple[int, ...], centre: int) -> tuple[int, ...]:

@@ -317,3 +317,45 @@ def test_what_cannot_be_played_is_refused() -> None:
         arrange(lead_sheet(first_beat=12.0), seconds=10.0)
     with pytest.raises(ValueError, match="expected a length"):
         arrange(lead_sheet(), seconds=float("nan"))
+
+
+GUESSED = ("| C | Am | F | G | C | C | Am | F | F | C |", 4)
+"""A chart, and the bar whose chord, C, is a guess, apart from its neighbours."""
+
+
+@pytest.mark.parametrize("style", [style.name for style in STYLES])
+@pytest.mark.parametrize("beats", ["sure", "unsure"])
+def test_a_guess_is_played_calmly_and_nothing_else_is(style: str, beats: str) -> None:
+    chart, bar = GUESSED
+    sure = lead_sheet(chart.replace("C | C |", "C | Dm |"), seconds=22.0, energy=0.9)
+    sure = replace(sure, unsure=("beats",) if beats == "unsure" else ())
+    start, end = sure.bars[bar]
+    sung = voice((1.0, 6.0, 60), (12.0, 19.0, 64), seconds=22.0)
+    before, after = (
+        arrange(sheet, seconds=22.0, style=style, seed=3, voice=sung)
+        for sheet in (sure, replace(sure, guesses=((start, end),)))
+    )
+
+    def inside(arrangement: Arrangement, part: str | None = None) -> list:
+        return [n for n in notes_of(arrangement, part) if start - 0.05 < n.start < end - 0.1]
+
+    assert {n.pitch % 12 for n in inside(after)} <= {0, 7}
+    assert {n.pitch % 12 for n in inside(before)} > {0, 7}
+    for name in ("bass", "chords"):
+        assert inside(after, name)
+    loud = [sum(n.velocity for n in inside(one)) for one in (before, after)]
+    assert loud[1] < 0.85 * loud[0]
+    if beats == "sure":
+        assert not [name for name in ("second chords", "pad", "answers") if inside(after, name)]
+    for one, other in zip(before.parts, after.parts, strict=True):
+        assert [n for n in one.notes if n.start < start - 0.05] == [
+            n for n in other.notes if n.start < start - 0.05
+        ]
+        if one.drums:
+            assert one == other
+
+
+def test_a_guessed_diminished_chord_is_its_root() -> None:
+    sheet = lead_sheet("| F#dim/A |", seconds=9.0)
+    guessed = arrange(replace(sheet, guesses=((0.0, 9.0),)), seconds=9.0, style="folk")
+    assert {n.pitch % 12 for n in notes_of(guessed)} == {6}
