@@ -101,7 +101,7 @@ def note_f1(original: Float[Tensor, "2 samples"], other: Float[Tensor, "2 sample
         _transcriber()
     except ImportError:
         return float("nan")
-    first, second = _notes(original), _notes(other)
+    first, second = (transcribed_notes(audio)[:2] for audio in (original, other))
     if not len(first[0]) or not len(second[0]):
         return 0.0
     return float(mir_eval.transcription.precision_recall_f1_overlap(*first, *second, offset_ratio=None)[2])
@@ -253,8 +253,11 @@ def _transcriber() -> Any:
     return Model(ICASSP_2022_MODEL_PATH.with_suffix(".onnx"))
 
 
-def _notes(audio: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals in seconds and pitches in Hz."""
+def transcribed_notes(audio: Float[Tensor, "2 samples"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What basic-pitch hears: intervals (note, 2) in seconds, pitches in Hz, confidences from 0 to 1.
+
+    Raises ImportError where it is not installed.
+    """
     from basic_pitch.inference import predict
 
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
@@ -262,4 +265,5 @@ def _notes(audio: Tensor) -> tuple[np.ndarray, np.ndarray]:
         with contextlib.redirect_stdout(io.StringIO()):  # it names the file
             events = predict(file.name, _transcriber())[2]
     intervals = np.array([event[:2] for event in events]).reshape(-1, 2)
-    return intervals, librosa.midi_to_hz(np.array([event[2] for event in events]))
+    pitches = librosa.midi_to_hz(np.array([event[2] for event in events]))
+    return intervals, pitches, np.array([event[3] for event in events], dtype=float)

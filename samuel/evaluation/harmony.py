@@ -58,6 +58,23 @@ def chord_accuracy(chords: Sequence[Chord], chroma: Float[Array, "12 frame"]) ->
     return float(np.average(matches[rated], weights=lengths[rated])) if rated.any() else float("nan")
 
 
+def bass_roots(chords: Sequence[Chord], bass: Float[Array, "12 frame"]) -> float:
+    """Share of the time (0 to 1) of the chords whose root (or the bass they are written over) is the strongest pitch
+    class of `bass`, weighted by their lengths. NaN without chords.
+    """
+    total = weight = 0.0
+    for start, stop, name in within(chords, bass):
+        root, _, over = mir_eval.chord.encode(name)
+        if root < 0:
+            continue
+        pitch_classes = _mean(bass, start, stop)
+        total += (stop - start) * bool(
+            pitch_classes.any() and int(pitch_classes.argmax()) in (root, (root + over) % 12)
+        )
+        weight += stop - start
+    return total / weight if weight else float("nan")
+
+
 def triad(pitch_classes: Float[Array, "12"]) -> str:
     """The major or minor triad that fits best; "N" where nothing sounds."""
     if not pitch_classes.any():

@@ -14,6 +14,7 @@ from samuel.evaluation.chosen import Choice, chords_right, chosen_table
 from samuel.evaluation.features import audio_features
 from samuel.evaluation.figures import PALETTE, mel_picture
 from samuel.evaluation.musicnn import NAME
+from samuel.evaluation.playing import played_table
 from samuel.evaluation.proof import ANCHORS, Heard, Result, frechet, prove, table, verdict
 from samuel.evaluation.record import TrackRecord, load
 from samuel.evaluation.rhythm import accent, onset_lag
@@ -131,6 +132,7 @@ def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str],
             *obeyed_table(part),
             "",
         ]
+        lines += ["### Played: what one can hear", "", *_played(part), ""]
         lines += ["### Chosen: the lead sheet that the voice suggests, against the song's own", ""]
         lines += [*chosen_table(list(part.choices.values())), ""]
         lines += _sound(part)
@@ -199,6 +201,23 @@ def obeyed_table(part: Part) -> list[str]:
         "",
         "Onsets nearest to the asked-for beats, of those within 100 ms: the median of a song, means over songs.",
     ]
+
+
+def _played(part: Part) -> list[str]:
+    """The true band and the codec's round trip by the song's own chords, each variation by those it was asked for."""
+    first = next(iter(part.heard.values()))
+    own: Mapping[str, LeadSheet] = {one: choice.own for one, choice in part.choices.items()}
+    bands = {"the true band": (first.truth, own), "its codec round trip": (first.codec, own)}
+    bands |= {name: (one.generated, part.asked.get(name, own)) for name, one in part.heard.items()}
+    return played_table(
+        {
+            name: [
+                (records[song].hearing, [(chord.start, chord.end, chord.label) for chord in sheet.chords])
+                for song, sheet in sheets.items()
+            ]
+            for name, (records, sheets) in bands.items()
+        }
+    )
 
 
 def _sound(part: Part) -> list[str]:

@@ -27,7 +27,7 @@ from samuel.evaluation.health import health
 from samuel.evaluation.musicnn import DIMENSIONS, Musicnn
 from samuel.storage import StorageError, is_s3, read_bytes
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when a figure is computed in another way: records of another format are made anew."""
 LEAST_SECONDS = 0.1
 PREVIEW = ("sound", "picture")
@@ -82,11 +82,12 @@ class FeatureExtractor:
         threads: int | None = None,
         *,
         previews: bool = False,
+        notes: bool = False,
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
             threadpool_limits(threads)  # the last bit of numpy's products depends on their threads
-        self.previews = previews
+        self.previews, self.notes = previews, notes
         self.musicnn = Musicnn(device)
         self.aesthetics = None if aesthetics == "none" else Aesthetics(aesthetics)
 
@@ -115,7 +116,7 @@ class FeatureExtractor:
             clock, before = time.perf_counter(), clock
             times[name] = clock - before
 
-        hearing = audio_features(audio)
+        hearing = audio_features(audio, notes=self.notes)
         lap("hear")
         figures = asdict(health(audio, hearing))
         lap("health")
@@ -133,7 +134,8 @@ class FeatureExtractor:
 def failed(error: str, *, passing: bool = False) -> TrackRecord:
     """The record of a file that could not be heard."""
     nothing = np.zeros(0, dtype=np.float32)
-    hearing = AudioFeatures(nothing, nothing, nothing, np.zeros((12, 0), dtype=np.float32), nothing)
+    silent = np.zeros((12, 0), dtype=np.float32)
+    hearing = AudioFeatures(nothing, nothing, nothing, silent, nothing, silent, nothing)
     return TrackRecord(
         0.0,
         {},

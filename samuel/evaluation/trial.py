@@ -133,7 +133,7 @@ class AlignmentRun:
         self.judge = judge
         self.decodings = codecs
         self.variations = dict(zip(fingerprints, variations, strict=True))
-        self.listener = FeatureExtractor("none", device)
+        self.listener = FeatureExtractor("none", device, notes=True)
         self.generators: dict[tuple[str, str], Generator] = {}
         self.separator: Separator | None = None
         self.director = Director(Direction())

@@ -12,6 +12,7 @@ from samuel.evaluation.dynamics import rests_kept, sounding, together
 from samuel.evaluation.features import FRAME_RATE, AudioFeatures, audio_features
 from samuel.evaluation.harmony import chord_accuracy, chord_fit, chroma_agreement, key_fit, key_of, triad
 from samuel.evaluation.metrics import TRUTH, VOCALS
+from samuel.evaluation.playing import PLAYED, played, played_table
 from samuel.evaluation.rhythm import accent, beat_continuity, beat_f1, onset_f1
 from samuel.evaluation.truth import MEASURES, estimated, fit, from_annotations
 from tests.evaluation import signals
@@ -104,6 +105,8 @@ def test_shorter_hearings_are_compared_over_what_both_have(song: AudioFeatures) 
 
 
 def test_hearings_survive_storage(song: AudioFeatures) -> None:
+    assert AudioFeatures.from_arrays(song.arrays()).notes is None
+    song = dataclasses.replace(song, notes=np.array([0.5, 1.25], dtype=np.float32))
     again = AudioFeatures.from_arrays(song.arrays())
     for field in dataclasses.fields(AudioFeatures):
         np.testing.assert_allclose(
@@ -132,3 +135,46 @@ def test_the_truth_of_a_real_song_is_what_its_band_plays(song: AudioFeatures, ot
     assert right.keys() == {metric.column for _, metric in MEASURES}
     for name in ("chord_fit", "chord_accuracy", "key_fit", "accent", "beat_continuity", "level"):
         assert right[name] > wrong[name] + 0.2, name
+
+
+def bass_line(octave: int = 0) -> torch.Tensor:
+    """A sine on the root of each of `signals.chords`, from 65 to 98 Hz."""
+    time = torch.arange(16 * 44_100) / 44_100
+    audio = torch.zeros(len(time))
+    for start, stop, name in signals.chords():
+        root = {"C": 36, "A": 33, "F": 29, "G": 31}[name[0]] + 12 * octave
+        inside = (time >= start) & (time < stop)
+        audio[inside] = 0.2 * torch.sin(2 * np.pi * 440 * 2 ** ((root - 69) / 12) * time[inside])
+    return audio.expand(2, -1).contiguous()
+
+
+def test_roots_in_the_bass_are_heard_and_those_above_it_are_not(song: AudioFeatures) -> None:
+    chords = signals.chords()
+    assert played(audio_features(bass_line()), chords)["bass_roots"] > 0.95
+    shifted = tuple(
+        (start, stop, {"C": "D", "A": "B", "F": "G", "G": "A"}[name[0]] + name[1:])
+        for start, stop, name in chords
+    )
+    assert played(audio_features(bass_line()), shifted)["bass_roots"] < 0.1
+    high = audio_features(signals.band() + 0 * bass_line())
+    low = audio_features(signals.band() + bass_line())
+    assert played(low, chords)["bass_roots"] > played(high, chords)["bass_roots"] + 0.3
+
+
+def test_onsets_stand_out_less_in_a_wash(song: AudioFeatures) -> None:
+    wash = audio_features(signals.band() + 0.1 * anchors.noise(16 * 44_100))
+    assert played(song, ())["onsets"] == pytest.approx(2.0, abs=0.3)
+    assert played(wash, ())["contrast"] < 0.7 * played(song, ())["contrast"]
+    assert np.isnan(played(song, ())["notes"])
+
+
+def test_a_silent_band_plays_nothing(silence: AudioFeatures) -> None:
+    heard = played(dataclasses.replace(silence, notes=np.zeros(0, np.float32)), signals.chords())
+    assert set(heard) == {metric.column for metric in PLAYED}
+    assert not any(heard.values())
+
+
+def test_the_table_has_a_row_a_band(song: AudioFeatures, other: AudioFeatures) -> None:
+    chords = signals.chords()
+    lines = played_table({"right": [(song, chords)], "wrong": [(other, chords)]})
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| right", "| wrong"]
