@@ -273,6 +273,7 @@ def generate_one(
     from samuel.config import SAMPLE_RATE
     from samuel.generation.recordings import make_producer, read_audio
     from samuel.lead_sheet.text import sheet_text
+    from samuel.vocals import Voice
 
     began = time.monotonic()
     with Progress(console=console, transient=True) as bar:
@@ -280,10 +281,10 @@ def generate_one(
         producer = make_producer(settings, local_device(device))
         bar.update(task, description="taking the voice out" if producer.separator else "reading")
         vocals = producer.vocals_of(recording)
-        kept = read_audio(keep) if keep else None
+        kept, voice = read_audio(keep) if keep else None, Voice(vocals)
         for variation in range(len(recording.bands)):
             bar.update(task, description="finding a lead sheet")
-            directed = producer.direct(recording, vocals, variation)
+            directed = producer.direct(recording, vocals, variation, voice)
             if directed.sheet and (variation == 0 or settings["direction"].vary_chords):
                 bar.console.print(escape(sheet_text(directed.sheet)))
             for remark in directed.remarks if variation == 0 else ():

@@ -162,7 +162,9 @@ def measured(
         if not generator.trained.model.config.plays_lead_sheets:
             return generator.stream(recording, config)
         directed, played = timed("direct", direct, recording)
-        return generator.stream(recording, config, lead_sheet=directed.sheet, arrangement=played)
+        return generator.stream(
+            recording, config, lead_sheet=directed.sheet, arrangement=played, voice=directed.voice
+        )
 
     def direct(recording: "Tensor") -> Any:
         directed = director.direct(recording)

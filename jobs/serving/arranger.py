@@ -27,7 +27,7 @@ from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.lead_sheet.files import FORMATS, click, read_lead_sheet, write_lead_sheet
 from samuel.lead_sheet.frames import sheet_frames
 from samuel.lead_sheet.text import sheet_text
-from samuel.vocals import VocalFeatures, extract_features, normal_form
+from samuel.vocals import VocalFeatures, Voice
 
 KEPT_FEATURES = 4
 """Of the voices heard last: whoever changes a chord does so again."""
@@ -76,19 +76,20 @@ class Arranger:
         self.director = Director(Direction())
         self.known: OrderedDict[bytes, VocalFeatures] = OrderedDict()
 
-    def features(self, vocals: Tensor) -> VocalFeatures:
+    def voice(self, vocals: Tensor) -> Voice:
+        """With its features, which were found before or are kept from now on."""
         key = hashlib.sha256(np.ascontiguousarray(vocals.numpy()).data).digest()
-        found = self.known.pop(key, None) or extract_features(normal_form(vocals))
-        self.known[key] = found
+        voice = Voice(vocals, self.known.pop(key, None))
+        self.known[key] = voice.features
         while len(self.known) > KEPT_FEATURES:
             self.known.popitem(last=False)
-        return found
+        return voice
 
-    def direct(self, vocals: Tensor, given: Given, seed: int, variation: int) -> Directed:
+    def direct(self, voice: Voice, given: Given, seed: int, variation: int) -> Directed:
         """As the command line does. Raises LeadSheetError in a client's words."""
         director = self.director.directed_by(given.direction())
         try:
-            return director.direct(vocals, seed, variation, features=self.features(vocals))
+            return director.direct(voice.recording, seed, variation, voice=voice)
         except LeadSheetError as error:
             raise LeadSheetError(in_fields(str(error))) from None
 
@@ -100,12 +101,12 @@ class Arranger:
 
     def find(self, vocals: Tensor, given: Given) -> Found:
         """The lead sheet of a voice, without playing anything."""
-        directed = self.direct(vocals, given, 0, 0)
+        voice = self.voice(vocals)
+        directed = self.direct(voice, given, 0, 0)
         assert directed.sheet is not None  # something is found in every voice
-        features = self.features(vocals)
         seconds = vocals.shape[-1] / SAMPLE_RATE
         sheet = directed.sheet
-        return Found(sheet.to_json(), sheet_text(sheet), seconds, melody_of(features), directed.remarks)
+        return Found(sheet.to_json(), sheet_text(sheet), seconds, melody_of(voice.features), directed.remarks)
 
     def rearrange(
         self,
@@ -121,7 +122,7 @@ class Arranger:
         `touched` are the arrangement's pieces that the region is heard in; so are those that come back. The players
         stay the same. Raises LeadSheetError.
         """
-        voice = unpack(vocals)
+        voice = self.voice(unpack(vocals))
         earlier = LeadSheet.from_json(before.sheet) if before.sheet else None
         direction = given.direction(earlier, before.parts, before.levels)
         if earlier and direction.lead_sheet and not direction.lead_sheet.style:
@@ -129,20 +130,20 @@ class Arranger:
             direction = replace(direction, lead_sheet=style)
         asked = self.director.directed_by(direction)
         try:
-            new = asked.direct(voice, before.seed, features=self.features(voice))
+            new = asked.direct(voice.recording, before.seed, voice=voice)
         except LeadSheetError as error:
             raise LeadSheetError(in_fields(str(error))) from None
         if new.sheet is None or new.arrangement is None:
             raise LeadSheetError("; ".join(new.remarks) or "there is nothing to play here")
         sheet = within_region(earlier or new.sheet, new.sheet, region)
         directed = replace(direction, locks=type(direction.locks)(), lead_sheet=sheet)
-        new = self.director.directed_by(directed).direct(voice, before.seed, features=self.features(voice))
+        new = self.director.directed_by(directed).direct(voice.recording, before.seed, voice=voice)
         assert new.arrangement is not None
         place = touched_pieces(region)
         start, stop = place[0][0] * FRAME_SAMPLES, min(place[-1][1] * FRAME_SAMPLES, region.total)
         sound = self._excerpt(new.arrangement, start, stop, region)
         sound = region.blend(torch.cat([unpack(one) for one in touched], dim=1), sound, start)
-        material = self._with_sound(material, sound, start, region, sheet, self.features(voice))
+        material = self._with_sound(material, sound, start, region, sheet, voice.features)
         made = [pack(sound[:, a * FRAME_SAMPLES - start : b * FRAME_SAMPLES - start]) for a, b in place]
         played = Played(sheet.to_json(), before.seed, direction.parts, dict(direction.levels))
         return played, made, material, new.remarks
@@ -201,12 +202,10 @@ class Arranger:
         """The arrangement that a variation was played from. Raises LeadSheetError where there was none."""
         if played.sheet is None:
             raise LeadSheetError("there is no arrangement: nothing was found in this recording to go by")
-        voice = unpack(vocals)
+        voice = self.voice(unpack(vocals))
         sheet = LeadSheet.from_json(played.sheet)
         direction = Direction(lead_sheet=sheet, parts=played.parts, levels=played.levels)
-        directed = self.director.directed_by(direction).direct(
-            voice, played.seed, features=self.features(voice)
-        )
+        directed = self.director.directed_by(direction).direct(voice.recording, played.seed, voice=voice)
         assert directed.arrangement is not None
         return directed.arrangement
 

@@ -113,11 +113,12 @@ class AudioWorker:
         """
         vocals = self._voice(recording, separate)
         samples = vocals.shape[-1]
+        voice = self.arranger.voice(vocals)
         heard = PreparedVocals([], pack(vocals), samples)
         for variation, seed in enumerate(seeds):
-            directed = self.arranger.direct(vocals, given, seed, variation)
+            directed = self.arranger.direct(voice, given, seed, variation)
             sound = self.arranger.play(directed, samples)
-            heard.materials.append(self.generator.prepare(vocals, directed.sheet, sound))
+            heard.materials.append(self.generator.prepare(vocals, directed.sheet, sound, voice))
             sheet = directed.sheet.to_json() if directed.sheet and directed.arrangement else None
             direction = given.direction()
             heard.played.append(Played(sheet, seed, direction.parts, dict(direction.levels)))

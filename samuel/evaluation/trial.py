@@ -192,7 +192,11 @@ class AlignmentRun:
         if directed.arrangement is not None:
             arranged = self.director.play(directed.arrangement, vocals.shape[-1])
         return self.generator(variation).accompany(
-            vocals, variation.config, lead_sheet=directed.sheet, arrangement=arranged
+            vocals,
+            variation.config,
+            lead_sheet=directed.sheet,
+            arrangement=arranged,
+            voice=directed.voice,
         )
 
     def asked(self, song: Song, variation: Variation) -> LeadSheet:

@@ -16,7 +16,7 @@ from samuel.config import SAMPLE_RATE
 from samuel.harmonizing import find_lead_sheet
 from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.lead_sheet.locks import Locks
-from samuel.vocals import VocalFeatures, extract_features, normal_form
+from samuel.vocals import Voice
 
 Audio = Float[Tensor, "2 samples"]
 
@@ -48,6 +48,8 @@ class Directed:
     arrangement: Arrangement | None = None
     remarks: tuple[str, ...] = ()
     """What a user should know: no singing was found, a part has nothing to play."""
+    voice: Voice | None = None
+    """What was heard; None where nothing was listened to."""
 
 
 class Director:
@@ -76,19 +78,20 @@ class Director:
         seed: int = 0,
         variation: int = 0,
         lead_sheet: LeadSheet | None = None,
-        features: VocalFeatures | None = None,
+        voice: Voice | None = None,
     ) -> Directed:
-        """Lead sheet and arrangement for a voice as it was recorded; `lead_sheet`: this recording's own; `features`
-        of its normal form, where they are known.
+        """Lead sheet and arrangement for a voice as it was recorded; `lead_sheet`: this recording's own; `voice`: this
+        recording, where it was heard before.
 
         Raises LeadSheetError where what is given cannot hold.
         """
         direction = self.direction
         if direction.follow_voice_alone:
-            return Directed()
+            return Directed(voice=voice)
         given = lead_sheet or direction.lead_sheet
         seconds = vocals.shape[-1] / SAMPLE_RATE
-        features = features or extract_features(normal_form(vocals))
+        voice = voice or Voice(vocals)
+        features = voice.features
         remarks = []
         if not features.has_singing:
             remarks.append(
@@ -111,10 +114,10 @@ class Director:
         except LeadSheetError as error:
             if direction.locks.given or given:
                 raise
-            return Directed(sheet, None, (*remarks, str(error)))
+            return Directed(sheet, None, (*remarks, str(error)), voice)
         if arrangement.bars:  # else the band plays calmly, whatever the style
             sheet = replace(sheet, style=arrangement.style)
-        return Directed(sheet, arrangement, (*remarks, *arrangement.remarks))
+        return Directed(sheet, arrangement, (*remarks, *arrangement.remarks), voice)
 
     def play(self, arrangement: Arrangement, samples: int) -> Audio:
         """The sound of an arrangement: the sum of its stems."""

@@ -29,7 +29,7 @@ from samuel.model.conditions import GUIDE_CHANNELS
 from samuel.model.precision import autocast
 from samuel.storage import Location
 from samuel.training import Trained, load_for_generation
-from samuel.vocals import NORMAL_FORM, extract_features, normal_form
+from samuel.vocals import NORMAL_FORM, Voice, extract_features
 
 Audio = Float[Tensor, "2 samples"]
 Progress = Callable[[float], None]
@@ -97,6 +97,7 @@ class Generator:
         *,
         lead_sheet: LeadSheet | None = None,
         arrangement: Audio | None = None,
+        voice: Voice | None = None,
         keep: Float[Tensor, "2 kept"] | None = None,
         region: tuple[float, float] | None = None,
         progress: Progress | None = None,
@@ -105,7 +106,7 @@ class Generator:
 
         `arrangement` is as long as the vocals (`samuel.arranging.play`); how much of it stays says the config's
         strength. A network that was trained on vocals alone is told nothing of the lead sheet but what the
-        arrangement has of it.
+        arrangement has of it. `voice`: the vocals, where they were heard before (`Directed.voice`).
         With `keep`, an accompaniment made before, only `region` (from, to, in seconds) is made anew: all else
         stays to the bit, but for the fades of `Region` on each side. Without a region it goes on where `keep` ends.
         Raises ValueError for silent vocals, or a region that is not within them.
@@ -115,13 +116,13 @@ class Generator:
         if keep is None:
             if region is not None:
                 raise ValueError("a region to make anew needs the accompaniment to keep around it")
-            return torch.cat(
-                list(self.stream(vocals, config, progress, lead_sheet=lead_sheet, arrangement=arrangement)),
-                dim=1,
+            pieces = self.stream(
+                vocals, config, progress, lead_sheet=lead_sheet, arrangement=arrangement, voice=voice
             )
+            return torch.cat(list(pieces), dim=1)
         anew = Region.of(vocals.shape[-1], keep.shape[-1], region)
         kept = F.pad(keep, (0, vocals.shape[-1] - keep.shape[-1]))
-        material, latents = self.prepare(vocals, lead_sheet, arrangement), self.encode(kept)
+        material, latents = self.prepare(vocals, lead_sheet, arrangement, voice), self.encode(kept)
         song = Schedule(material, config, vocals.shape[-1], self.codec.decoder_reach, latents, anew)
         for start, stop in self._run(song, progress):
             if anew.is_audible(start, stop):
@@ -136,13 +137,16 @@ class Generator:
         config: GenerationConfig | None = None,
         lead_sheets: list[LeadSheet | None] | None = None,
         arrangements: list[Float[Tensor, "2 _"] | None] | None = None,
+        voices: list[Voice | None] | None = None,
     ) -> list[Float[Tensor, "2 _"]]:
         """The accompaniment of each recording of vocals, the windows of all denoised together."""
         config = config or GenerationConfig()
         for vocals in recordings:
             require_sound(vocals)
         nothing = [None] * len(recordings)
-        given = zip(recordings, lead_sheets or nothing, arrangements or nothing, strict=True)
+        given = zip(
+            recordings, lead_sheets or nothing, arrangements or nothing, voices or nothing, strict=True
+        )
         reach = self.codec.decoder_reach
         songs = [Schedule(self.prepare(*one), config, one[0].shape[-1], reach) for one in given]
         while going := [(song, task) for song in songs if (task := song.task()) is not None]:
@@ -163,6 +167,7 @@ class Generator:
         *,
         lead_sheet: LeadSheet | None = None,
         arrangement: Audio | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Audio]:
         """As `accompany`, in pieces, each as soon as it is made; they follow on each other."""
         require_sound(vocals)
@@ -171,13 +176,17 @@ class Generator:
             yield arrangement
             return
         samples = vocals.shape[-1]
-        material = self.prepare(vocals, lead_sheet, arrangement)
+        material = self.prepare(vocals, lead_sheet, arrangement, voice)
         song = Schedule(material, config, samples, self.codec.decoder_reach)
         for start, stop in self._run(song, progress):
             yield self.decode(song.latents, start, stop)[:, : samples - start * FRAME_SAMPLES]
 
     def prepare(
-        self, vocals: Audio, lead_sheet: LeadSheet | None = None, arrangement: Audio | None = None
+        self,
+        vocals: Audio,
+        lead_sheet: LeadSheet | None = None,
+        arrangement: Audio | None = None,
+        voice: Voice | None = None,
     ) -> Material:
         """What the network is given of a recording, brought to the form that it was trained on."""
         if arrangement is not None and arrangement.shape != vocals.shape:
@@ -185,17 +194,18 @@ class Generator:
                 f"expected an arrangement as long as the vocals, {vocals.shape[-1]} samples, "
                 f"got {arrangement.shape[-1]}"
             )
-        if self.trained.config.vocals == NORMAL_FORM:
-            vocals = normal_form(vocals)
+        normal = self.trained.config.vocals == NORMAL_FORM
+        if normal:
+            voice = voice or Voice(vocals)
+            vocals = voice.normal
         latents = self.encode(vocals)
         arranged = None if arrangement is None else self.encode(arrangement)
         if not self.trained.model.config.plays_lead_sheets:
             return Material(latents, arranged)
         frames = latents.shape[-1]
+        features = voice.features if voice and normal else extract_features(vocals)
         return Material(
-            latents,
-            arranged,
-            guides_of(arranged, sheet_frames(lead_sheet, frames), extract_features(vocals).frames(frames)),
+            latents, arranged, guides_of(arranged, sheet_frames(lead_sheet, frames), features.frames(frames))
         )
 
     def encode(self, vocals: Audio) -> Latents:

@@ -42,6 +42,7 @@ from samuel.storage import (
     write_atomic,
 )
 from samuel.storage.overwriting import refuse_overwriting, refuse_within
+from samuel.vocals import Voice
 
 MADE = ".made"
 NO_VOICE_LU = 30.0  # a separator leaves traces of the band in its vocals, but no more than that far below
@@ -231,6 +232,17 @@ def voice_of(song: Audio, separator: Separator | None) -> Audio:
     return vocals
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A recording that was read and listened to."""
+
+    recording: Recording
+    report: RecordingReport
+    voice: Voice
+    first: Directed
+    """Of its first variation."""
+
+
 class Producer:
     """Recordings into files. `separator` takes the voice out of mixes; None: recordings are vocals alone."""
 
@@ -255,30 +267,31 @@ class Producer:
         cannot be written, which is no fault of a recording.
         """
         reports = [RecordingReport(recording.vocals) for recording in recordings]
-        loaded: list[tuple[Recording, RecordingReport, Audio]] = []
+        heard: list[Heard] = []
         for recording, report in zip(recordings, reports, strict=True):
             try:
-                vocals = self.vocals_of(recording)
-                directed = self.direct(recording, vocals)
+                voice = Voice(self.vocals_of(recording))
+                directed = self.direct(recording, voice.recording, voice=voice)
             except Exception as error:  # one bad recording never stops a run
                 report.error = in_words(error)
                 continue
-            report.seconds = vocals.shape[-1] / SAMPLE_RATE
+            report.seconds = voice.recording.shape[-1] / SAMPLE_RATE
             report.remarks = list(directed.remarks)
-            loaded.append((recording, report, vocals))
-        for variation in range(max((len(one.bands) for one, *_ in loaded), default=0)):
-            sound = [one for one in loaded if not one[1].error]
-            made = self._attempts([(recording, vocals) for recording, _, vocals in sound], variation)
-            for (recording, report, vocals), one in zip(sound, made, strict=True):
+            heard.append(Heard(recording, report, voice, directed))
+        for variation in range(max((len(one.recording.bands) for one in heard), default=0)):
+            sound = [one for one in heard if not one.report.error]
+            for song, made in zip(sound, self._attempts(sound, variation), strict=True):
                 try:
-                    if isinstance(one, Exception):
-                        raise one
-                    directed, band = one
-                    report.remarks += self.write(recording, variation, vocals, band, directed)
+                    if isinstance(made, Exception):
+                        raise made
+                    directed, band = made
+                    song.report.remarks += self.write(
+                        song.recording, variation, song.voice.recording, band, directed
+                    )
                 except StorageError:
                     raise
                 except Exception as error:
-                    report.error = in_words(error)
+                    song.report.error = in_words(error)
         for recording, report in zip(recordings, reports, strict=True):
             if report.error:
                 for file in recording.files:
@@ -288,22 +301,29 @@ class Producer:
         return reports
 
     def _attempts(
-        self, songs: list[tuple[Recording, Float[Tensor, "2 _"]]], variation: int
+        self, songs: list[Heard], variation: int
     ) -> list[tuple[Directed, Float[Tensor, "2 _"]] | Exception]:
         """Arrangement and band of each, all made together; where that fails, each alone: one costs no other its band."""
         try:
-            directions = [self.direct(recording, vocals, variation) for recording, vocals in songs]
-            bands = self._play_all([vocals for _, vocals in songs], directions, variation)
+            directions = [
+                self.direct(song.recording, song.voice.recording, variation, song.voice)
+                if variation
+                else song.first
+                for song in songs
+            ]
+            bands = self._play_all([song.voice.recording for song in songs], directions, variation)
         except Exception as error:
             if len(songs) < 2:
                 return [error]
             return [one for song in songs for one in self._attempts([song], variation)]
         return list(zip(directions, bands, strict=True))
 
-    def direct(self, recording: Recording, vocals: Audio, variation: int = 0) -> Directed:
-        """Lead sheet and arrangement of a variation. Raises LeadSheetError."""
+    def direct(
+        self, recording: Recording, vocals: Audio, variation: int = 0, voice: Voice | None = None
+    ) -> Directed:
+        """Lead sheet and arrangement of a variation; `voice`: the vocals, heard before. Raises LeadSheetError."""
         sheet = read_sheet(recording.lead_sheet) if recording.lead_sheet else None
-        return self.director.direct(vocals, self.varied(variation).seed, variation, sheet)
+        return self.director.direct(vocals, self.varied(variation).seed, variation, sheet, voice)
 
     def play(
         self,
@@ -332,6 +352,7 @@ class Producer:
             self.varied(variation),
             lead_sheet=directed.sheet,
             arrangement=arranged,
+            voice=directed.voice,
             keep=keep,
             region=region,
             progress=progress,
@@ -352,7 +373,8 @@ class Producer:
             ]
         arranged = [self._arranged(*song) for song in zip(songs, directions, strict=True)]
         sheets = [directed.sheet for directed in directions]
-        return self.generator.accompany_all(songs, self.varied(variation), sheets, arranged)
+        voices = [directed.voice for directed in directions]
+        return self.generator.accompany_all(songs, self.varied(variation), sheets, arranged, voices)
 
     def varied(self, variation: int) -> GenerationConfig:
         """Each variation has the next seed."""

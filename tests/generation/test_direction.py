@@ -19,6 +19,7 @@ from samuel.model.conditions import CONDITION_CHANNELS, GROUPS
 from samuel.training import Trained
 from samuel.training.checkpoint import RunConfig
 from samuel.vocals import NORMAL_FORM
+from samuel.vocals import voice as heard_by
 from tests.generation.generators import STATISTICS, TINY, generator
 from tests.vocals.test_vocals import voice
 
@@ -118,6 +119,29 @@ def test_a_network_of_the_new_kind_is_told_everything(director: Director) -> Non
     assert told[0][:, GROUPS["vocals"]].any()
     assert not told[0][:, GROUPS["arrangement"]].any()
     assert not told[0][:, GROUPS["lead_sheet"]].any()
+
+
+def test_a_voice_is_heard_once(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def counted(name, find):
+        def count(sound):
+            heard.append(name)
+            return find(sound)
+
+        return count
+
+    for name in ("normal_form", "extract_features"):
+        monkeypatch.setattr(heard_by, name, counted(name, getattr(heard_by, name)))
+    vocals = voice(SECONDS)
+    network, told = told_network()
+    directed = director.direct(vocals)
+    network.prepare(vocals, directed.sheet, None, directed.voice)
+    network.accompany_all([vocals], GenerationConfig("draft"), [directed.sheet], None, [directed.voice])
+    assert sorted(heard) == ["extract_features", "normal_form"]
+    network.accompany(vocals, GenerationConfig("draft"), lead_sheet=directed.sheet)
+    assert len(heard) == 4
+    assert torch.equal(told[0], told[-1])
 
 
 def test_files_of_an_arrangement(tmp_path: Path) -> None:
