@@ -79,7 +79,7 @@ def main(
     from jobs.runtime.cluster import connect
     from jobs.runtime.costs import MachineHours
     from jobs.runtime.progress import counting
-    from jobs.runtime.scoring import Records, listen
+    from jobs.runtime.scoring import Records, extract_features
     from jobs.runtime.worker_pool import choose_workers
     from samuel import __version__
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
@@ -90,7 +90,7 @@ def main(
     from samuel.evaluation.record import failed
     from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
     from samuel.evaluation.samples import Folder, Sample, missing_tracks, parse_systems, read_folder
-    from samuel.evaluation.scores import Heard, frechet_distances, score, uncompared
+    from samuel.evaluation.scores import EvaluationRecords, frechet_distances, score, uncompared
     from samuel.storage import absolute, check_writable, join, write_atomic
     from samuel.storage.overwriting import refuse_within
 
@@ -148,14 +148,14 @@ def main(
             wanted = [sample for folder in everyone.values() for sample in folder.samples.values()]
             records = Records(out, judge)
             present = records.present()
-            unheard = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
+            missing = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
             reasons: dict[str, str] = {}
             console.print(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
-            with counting("heard", len(unheard), console) as count:
-                for row in listen(
-                    list(unheard.values()), records, chosen, aesthetics=aesthetics, max_seconds=max_seconds
+            with counting("heard", len(missing), console) as count:
+                for row in extract_features(
+                    list(missing.values()), records, chosen, aesthetics=aesthetics, max_seconds=max_seconds
                 ):
                     count(row["seconds"])
                     if row["error"]:
@@ -166,15 +166,15 @@ def main(
             error = reasons.get(sample.key)
             return failed(error) if error else records.read(sample.key)
 
-        def heard_of(folder: Folder) -> dict[str, Any]:
+        def records_of(folder: Folder) -> dict[str, Any]:
             return {track: record_of(one) for track, one in folder.samples.items()}
 
-        tracks = {name: heard_of(folder) for name, folder in folders.items()}
-        compared = {"vocals": heard_of(voices), "truth": heard_of(real)}
+        tracks = {name: records_of(folder) for name, folder in folders.items()}
+        compared = {"vocals": records_of(voices), "truth": records_of(real)}
         beside = {name: record_of(one) for name, one in anchors.items()}
         for line in uncompared(compared | {"anchors": beside}):
             notice(line)
-        heard = Heard(
+        evaluation = EvaluationRecords(
             tracks,
             compared["vocals"],
             compared["truth"],
@@ -186,8 +186,8 @@ def main(
             },
         )
         with console.status("scoring"):
-            scores = score(heard)
-            frechet, vectors = frechet_distances(tracks | heard.anchor_tracks(), heard.truth)
+            scores = score(evaluation)
+            frechet, vectors = frechet_distances(tracks | evaluation.anchor_tracks(), evaluation.reference)
         today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, FFmpeg's ebur128"]
         tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []

@@ -1,4 +1,4 @@
-"""Songs whose truth is known -> a table that says how well generation follows the singer. Run with --help."""
+"""Songs whose accompaniment is known -> a table that says how well generation follows the singer. Run with --help."""
 
 from typing import Annotated, Any
 

@@ -21,13 +21,13 @@ from torch import Tensor
 from jobs.runtime.cluster import start
 from jobs.runtime.patience import REPLICA_HEALTH_SECONDS, wait_for_proxies
 from jobs.serving.api import build_api
-from jobs.serving.given import Given
 from jobs.serving.job import State
 from jobs.serving.job_manager import JobManager
 from jobs.serving.job_runner import WorkerLost
 from jobs.serving.job_store import JobStore
 from jobs.serving.private import HeldFolder, delete_left, private_folder
 from jobs.serving.settings import Settings
+from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import (
     AudioWorker,
     DenoisingWorker,
@@ -131,7 +131,7 @@ class RemoteWorkers:
         return await self._do("read", recording)
 
     async def prepare(
-        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: SheetOptions
     ) -> PreparedVocals:
         return await self._do("prepare", recording, separate, seeds, given)
 

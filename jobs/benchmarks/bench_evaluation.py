@@ -34,7 +34,7 @@ def main(
     """Time the scoring of files: one process in a bare loop, and the job with Ray, on the same files.
 
     Overhead: seconds of the job times its workers, over seconds of the loop; and, apart from the start of its
-    workers and from other work on the machine, from its first file on over what its workers heard in that time. The
+    workers and from other work on the machine, from its first file on over what its workers measured in that time. The
     start of Ray and the loop's loading of models are counted apart.
 
         python jobs/benchmarks/bench_evaluation.py --songs songs --count 20
@@ -43,7 +43,7 @@ def main(
     from rich.console import Console
 
     from jobs.runtime.cluster import connect
-    from jobs.runtime.scoring import Records, listen
+    from jobs.runtime.scoring import Records, extract_features
     from jobs.runtime.worker_pool import WorkerPool
     from samuel.evaluation.efficiency import processor
     from samuel.evaluation.record import FeatureExtractor, TrackRecord
@@ -61,10 +61,10 @@ def main(
             aesthetics = write_random_weights(Path(folder) / "checkpoint.pt")
         with console.status("the bare loop"):
             began = time.perf_counter()
-            listener = FeatureExtractor(aesthetics, threads=1, previews=True)
-            listener(samples[0].source)  # libraries compile and read their tables when first used
+            extractor = FeatureExtractor(aesthetics, threads=1, previews=True)
+            extractor(samples[0].source)  # libraries compile and read their tables when first used
             ready = time.perf_counter()
-            records = [listener(sample.source) for sample in samples]
+            records = [extractor(sample.source) for sample in samples]
             loop = time.perf_counter() - ready
         audio_seconds = sum(record.seconds for record in records)
         stages = {
@@ -79,7 +79,7 @@ def main(
             began_job = time.perf_counter()
             arrivals = [
                 (time.perf_counter(), sum(row["work_seconds"].values()))
-                for row in listen(
+                for row in extract_features(
                     samples, Records(folder, "bench"), WorkerPool(workers, "cpu", 1), aesthetics=aesthetics, max_seconds=900.0
                 )
             ]  # fmt: skip
@@ -95,7 +95,7 @@ def main(
     lines = [
         f"{len(samples)} files, {audio_seconds:.0f} s of audio, {processor()}. Ray's start {ray_start:.0f} s, loading in the loop "
         f"{ready - began:.0f} s, first file of the job after {first:.0f} s. Overhead of the job: {job * workers / loop:.2f} x the "
-        f"loop; from its first file on {rest:.2f} x its own hearing. Records are {'the same' if identical else 'DIFFERENT'} to "
+        f"loop; from its first file on {rest:.2f} x its own work. Records are {'the same' if identical else 'DIFFERENT'} to "
         "the bit.",
         "",
         "| | seconds | x real time per core |",

@@ -1,4 +1,4 @@
-"""How right the lead sheets are that a POPDB's real songs get, on rendered songs whose truth is known, and what they cost.
+"""How right the lead sheets are that a POPDB's real songs get, on rendered songs whose lead sheets are known, and what they cost.
 
 Writes one Markdown table: the band itself, the band out of its latents (what `build_popdb.py` hears), and what
 librosa and templates of chroma find. One thread.
@@ -22,8 +22,8 @@ from samuel.codec import load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import MEASURES, agreement
 from samuel.evaluation.features import audio_features
+from samuel.evaluation.reference import estimate_reference
 from samuel.evaluation.statistics import estimate, text
-from samuel.evaluation.truth import estimated
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.sheet import parse_key
 from samuel.rendering.harmony import parse_chord
@@ -34,7 +34,7 @@ from samuel.transcription import transcribe
 
 def by_templates(audio: Float[Tensor, "2 samples"]) -> LeadSheet:
     """Beats by librosa, and the triad of every two of them that fits the chroma best; no downbeats."""
-    found = estimated(audio_features(audio))
+    found = estimate_reference(audio_features(audio))
     edges = pairwise(dict.fromkeys(round(float(beat), 4) for beat in found.beats))
     beats = tuple(start for start, _ in edges)
     chords = tuple(
@@ -65,14 +65,14 @@ def main(
     for path in paths[:limit]:
         band = read_stems(str(path.parent)).accompaniment
         length = band.shape[-1] / SAMPLE_RATE
-        truth = replace(LeadSheet.from_dict(json.loads(path.read_text())), energy=()).between(0.0, length)
+        reference = replace(LeadSheet.from_dict(json.loads(path.read_text())), energy=()).between(0.0, length)
         decoded = codec.decode(codec.encode(band[None]))[0, :, : band.shape[-1]]
         seconds += length
         for name, way in ways.items():
             start = time.process_time()
             sheet = way(decoded if "latents" in name else band)
             spent[name] += time.process_time() - start
-            found[name].append(agreement(truth, sheet, length))
+            found[name].append(agreement(reference, sheet, length))
     lines = [
         f"`python jobs/benchmarks/bench_transcription.py` on {len(paths[:limit])} rendered songs of {seconds / len(paths[:limit]):.0f} s; "
         "means with 95% intervals over songs:",

@@ -1,7 +1,7 @@
 """Files into records with Ray Data: what `evaluate.py` runs, without its command line.
 
 An actor holds the judges, hears a file and writes its record to
-`records/` under the report's folder: what is there is not heard again.
+`records/` under the report's folder: what is there is not measured again.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Records:
         self.suffix = f"-{FORMAT}-{judge}.npz"
 
     def present(self) -> set[str]:
-        """Keys of the samples that were heard."""
+        """Keys of the samples that were measured."""
         names = [path.name for path in find_prefixed(self.folder, "")]
         return {name.removesuffix(self.suffix) for name in names if name.endswith(self.suffix)}
 
@@ -41,30 +41,30 @@ class Records:
         write_atomic(join(self.folder, key + self.suffix), record.to_bytes())
 
 
-class Hear:
+class ExtractFeatures:
     """What a worker of the pool does: a row with a sample in, its error, length and times out."""
 
-    def __init__(self, records: Records, make_listener: Any, max_seconds: float) -> None:
+    def __init__(self, records: Records, make_extractor: Any, max_seconds: float) -> None:
         self.records, self.max_seconds = records, max_seconds
-        self.listener = make_listener()
+        self.extractor = make_extractor()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        record = self.listener(row["source"], self.max_seconds)
+        record = self.extractor(row["source"], self.max_seconds)
         if not record.passing:
             self.records.write(row["key"], record)
         return {"error": record.error, "seconds": record.seconds, "work_seconds": record.work_seconds}
 
 
-def listen(
+def extract_features(
     samples: list[Sample], records: Records, workers: WorkerPool, *, aesthetics: str, max_seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Hear `samples` and write their records; yields a row for each as it is done. Raises ValueError to stop.
+    """Measure `samples` and write their records; yields a row for each as it is done. Raises ValueError to stop.
 
     A file that could not be had for a reason that may pass, or whose worker dies again and again, gets a row, but no
     record: another run tries it again.
     """
     rows = [{"key": sample.key, "source": sample.source} for sample in samples]
-    make_listener = partial(FeatureExtractor, aesthetics, workers.device, workers.threads, previews=True)
+    make_extractor = partial(FeatureExtractor, aesthetics, workers.device, workers.threads, previews=True)
     unknown = {"seconds": 0.0, "work_seconds": {}}
-    for row in pool(rows, Hear, (records, make_listener, max_seconds), workers, key="key"):
+    for row in pool(rows, ExtractFeatures, (records, make_extractor, max_seconds), workers, key="key"):
         yield unknown | row

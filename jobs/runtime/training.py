@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jobs.runtime.cluster import Cluster
 from jobs.runtime.costs import MachineHours
-from jobs.runtime.training_progress import Board, Display
+from jobs.runtime.training_progress import ProgressActor, ProgressDisplay
 from samuel.codec import codec_at_hand
 from samuel.model import ModelConfig
 from samuel.storage import StorageError, as_path, is_s3
@@ -72,30 +72,30 @@ def choose_scaling(cluster: Cluster, workers: int, device: str) -> ScalingConfig
 
 def train(settings: TrainingJob, scaling: ScalingConfig, console: Console) -> None:
     """Run the workers to the end. Raises TrainingError with the reason when they fail."""
-    board: Any = ray.remote(num_cpus=0)(Board).remote()
+    reporter: Any = ray.remote(num_cpus=0)(ProgressActor).remote()
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"settings": settings, "board": board},
+        train_loop_config={"settings": settings, "reporter": reporter},
         scaling_config=scaling,
         run_config=RayRunConfig(
             name=name,
             failure_config=FailureConfig(max_failures=WORKER_DEATHS),
-            callbacks=[GiveUp(board)],  # type: ignore[list-item]  # of the former version's type
+            callbacks=[GiveUp(reporter)],  # type: ignore[list-item]  # of the former version's type
             **ray_storage(settings.out),
         ),
     )
-    with MachineHours(settings.out, console), Display(board, console):
+    with MachineHours(settings.out, console), ProgressDisplay(reporter, console):
         try:
             trainer.fit()
         except ray.train.TrainingFailedError as error:
-            if reason := ray.get(board.outcome.remote()).error:
+            if reason := ray.get(reporter.outcome.remote()).error:
                 raise TrainingError(reason) from error
             raise TrainingError(
                 f"the workers died {WORKER_DEATHS + 1} times ({error}); if memory ran out, ask for --accumulate 2 or "
                 f"less --memory-gb. The same command goes on from the last checkpoint"
             ) from error
-    outcome = ray.get(board.outcome.remote())
+    outcome = ray.get(reporter.outcome.remote())
     if outcome.error:
         raise TrainingError(outcome.error)
     console.print(f"{outcome.message}. Generate with {settings.out}", soft_wrap=True, highlight=False)
@@ -111,9 +111,9 @@ def ray_storage(out: str) -> dict[str, Any]:
     return {"storage_path": located.path, "storage_filesystem": PyFileSystem(FSSpecHandler(located.fs))}
 
 
-def train_worker(given: dict[str, Any]) -> None:
+def train_worker(arguments: dict[str, Any]) -> None:
     """One worker. What a user can mend is told to the driver; all else fails the worker, and Ray starts it again."""
-    settings, board = given["settings"], given["board"]
+    settings, reporter = arguments["settings"], arguments["reporter"]
     if settings.threads:
         torch.set_num_threads(settings.threads)
     context = ray.train.get_context()
@@ -143,10 +143,10 @@ def train_worker(given: dict[str, Any]) -> None:
             settings.out,
             device,
             workers,
-            watch=BoardWatch(board, data.training_pairs) if workers.leads else None,
+            callback=ProgressCallback(reporter, data.training_pairs) if workers.leads else None,
             decode=codec.decode if codec and workers.leads else None,
             start=start,
-            perceptual_weight=codec.importance if codec else None,
+            perceptual_weight=codec.perceptual_weight if codec else None,
             accumulate=settings.accumulate,
             distillation=Distillation(settings.student, start.model.to(device), device)
             if settings.student and start
@@ -156,7 +156,7 @@ def train_worker(given: dict[str, Any]) -> None:
     except ValueError as error:
         if isinstance(error, StorageError) and error.may_pass:
             raise
-        ray.get(board.fail.remote(str(error)))
+        ray.get(reporter.fail.remote(str(error)))
         if workers.count == 1:
             return
         raise  # the others wait for this one: `GiveUp` ends them
@@ -173,7 +173,7 @@ def train_worker(given: dict[str, Any]) -> None:
             best = "not validated yet"
         elif data.validation:
             best = f"best validation loss {progress.best_loss:.4f} at step {progress.best_step}"
-        ray.get(board.finish.remote(f"{why} at step {progress.step} of {trainer.total}; {best}"))
+        ray.get(reporter.finish.remote(f"{why} at step {progress.step} of {trainer.total}; {best}"))
 
 
 class GiveUp(UserCallback):
@@ -182,23 +182,23 @@ class GiveUp(UserCallback):
     Without it Ray would start them again, only to fail again.
     """
 
-    def __init__(self, board: Any) -> None:
-        self.board = board
+    def __init__(self, reporter: Any) -> None:
+        self.reporter = reporter
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        if reason := ray.get(self.board.outcome.remote()).error:
+        if reason := ray.get(self.reporter.outcome.remote()).error:
             raise TrainingError(reason)
 
 
-class BoardWatch:
-    """The leading worker's `Watch`: tells the driver, and does not wait for it."""
+class ProgressCallback:
+    """The leading worker's `TrainingCallback`: tells the driver, and does not wait for it."""
 
-    def __init__(self, board: Any, pairs: int) -> None:
-        self.board = board
-        board.begin.remote(os.getpid(), pairs)
+    def __init__(self, reporter: Any, pairs: int) -> None:
+        self.reporter = reporter
+        reporter.begin.remote(os.getpid(), pairs)
 
     def trained(self, step: int, total: int, values: dict[str, float]) -> None:
-        self.board.trained.remote(step, total, values)
+        self.reporter.trained.remote(step, total, values)
 
     def validated(self, step: int, values: dict[str, float]) -> None:
-        self.board.validated.remote(step, values)
+        self.reporter.validated.remote(step, values)

@@ -1,4 +1,4 @@
-"""What a person sees of a training: workers write to a board, the driver shows it."""
+"""What a person sees of a training: workers write to a reporter, the driver shows it."""
 
 import threading
 import time
@@ -49,7 +49,7 @@ class State:
         return seen if not self.validated_step else f"{seen}, validation {self.validation_loss:.4f}"
 
 
-class Board:
+class ProgressActor:
     """As an actor, in the middle between workers that come and go and the driver."""
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class Board:
         return self.end
 
 
-class Display:
-    """Shows a board while its context lasts: a bar in a terminal, a line now and then elsewhere."""
+class ProgressDisplay:
+    """Shows a reporter while its context lasts: a bar in a terminal, a line now and then elsewhere."""
 
-    def __init__(self, board: Any, console: Console) -> None:
-        self.board = board
+    def __init__(self, reporter: Any, console: Console) -> None:
+        self.reporter = reporter
         self.console = console
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._show, daemon=True)
@@ -111,7 +111,7 @@ class Display:
         with self.bar:
             task = self.bar.add_task("", total=None, line="starting workers")
             while not self.done.wait(0.5):
-                state: State = ray.get(self.board.state.remote())
+                state: State = ray.get(self.reporter.state.remote())
                 if state.starts > starts:
                     starts = state.starts
                     again = "" if starts == 1 else ", again after a worker died"

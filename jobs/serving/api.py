@@ -158,13 +158,13 @@ def build_api(manager: JobManager, settings: Settings) -> Any:
         the job's events. Where the answer is waited for, a client that goes away cancels its job.
         """
         later = "respond-async" in prefer
-        given = await asked.given(
+        options = await asked.options(
             manager,
             parts=asked.parts or None,
             part_levels=asked.part_levels or None,
             vary_chords=asked.vary_chords,
         )
-        wanted = generation_request(asked, given, manager, settings, request.state.owner, kept=later)
+        wanted = generation_request(asked, options, manager, settings, request.state.owner, kept=later)
         recording = await asked.vocals.read() if asked.vocals else None
         job = await manager.submit(wanted, recording)
         headers = {"Location": f"{ACCOMPANIMENTS}/{job.id}"}

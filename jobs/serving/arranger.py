@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jobs.serving.given import Given, in_fields
 from jobs.serving.packed_audio import pack, unpack
+from jobs.serving.sheet_options import SheetOptions, in_fields
 from samuel.arranging import Arrangement, render, write_midi, write_stems
 from samuel.audio import write
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
@@ -85,9 +85,9 @@ class Arranger:
             self.known.popitem(last=False)
         return voice
 
-    def direct(self, voice: Voice, given: Given, seed: int, variation: int) -> Directed:
+    def direct(self, voice: Voice, options: SheetOptions, seed: int, variation: int) -> Directed:
         """As the command line does. Raises LeadSheetError in a client's words."""
-        director = self.director.directed_by(given.direction())
+        director = self.director.directed_by(options.direction())
         try:
             return director.direct(voice.recording, seed, variation, voice=voice)
         except LeadSheetError as error:
@@ -99,10 +99,10 @@ class Arranger:
             return None
         return self.director.play(directed.arrangement, samples)
 
-    def find(self, vocals: Tensor, given: Given) -> Found:
+    def find(self, vocals: Tensor, options: SheetOptions) -> Found:
         """The lead sheet of a voice, without playing anything."""
         voice = self.voice(vocals)
-        directed = self.direct(voice, given, 0, 0)
+        directed = self.direct(voice, options, 0, 0)
         assert directed.sheet is not None  # something is found in every voice
         seconds = vocals.shape[-1] / SAMPLE_RATE
         sheet = directed.sheet
@@ -115,7 +115,7 @@ class Arranger:
         before: Played,
         touched: list[bytes],
         material: Material,
-        given: Given,
+        options: SheetOptions,
     ) -> tuple[Played, list[bytes], Material, tuple[str, ...]]:
         """A region with other chords, style, energy, players or levels: the rest stays as it is.
 
@@ -124,7 +124,7 @@ class Arranger:
         """
         voice = self.voice(unpack(vocals))
         earlier = LeadSheet.from_json(before.sheet) if before.sheet else None
-        direction = given.direction(earlier, before.parts, before.levels)
+        direction = options.direction(earlier, before.parts, before.levels)
         if earlier and direction.lead_sheet and not direction.lead_sheet.style:
             style = replace(direction.lead_sheet, style=earlier.style)
             direction = replace(direction, lead_sheet=style)
@@ -319,9 +319,9 @@ def click_file(sheet: str, seconds: float, file_format: str) -> bytes:
     return content.getvalue()
 
 
-def locked(given: Given) -> Found:
+def locked(options: SheetOptions) -> Found:
     """A given lead sheet with what is given beside it. Raises LeadSheetError in a client's words."""
-    direction = given.direction()
+    direction = options.direction()
     assert direction.lead_sheet
     sheet = direction.lead_sheet
     seconds = max([chord.end for chord in sheet.chords] + [end for _, end in sheet.bars] + [0.0])

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jobs.serving.arranger import Played
-from jobs.serving.given import Given
 from jobs.serving.problems import ProblemError
+from jobs.serving.sheet_options import SheetOptions
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.generation import PIECE_FRAMES, GenerationConfig, Region, pieces
 
@@ -35,7 +35,7 @@ class GenerationRequest:
     """Whether the client comes back for the result; else the job ends with its connection."""
     owner: str = ""
     """Digest of the token it came with."""
-    given: Given = field(default_factory=Given)
+    options: SheetOptions = field(default_factory=SheetOptions)
     """Of lead sheet and arrangement."""
 
 
@@ -88,14 +88,14 @@ class Job:
         request = {"edit": None} | renamed(fields["request"])
         request["configs"] = tuple(GenerationConfig(**config) for config in request["configs"])
         request["edit"] = request["edit"] and Edit(**request["edit"])
-        request["given"] = Given(**request.get("given", {}))
+        request["options"] = SheetOptions(**request.get("options", {}))
         played = [Played(**one | {"parts": tuple(one["parts"])}) for one in fields.get("played", [])]
         return cls(**fields | {"request": GenerationRequest(**request), "played": played})
 
 
 def renamed(fields: dict[str, Any]) -> dict[str, Any]:
     """Fields by their names of today."""
-    former = {"order": "request", "recipes": "configs", "remake": "edit"}
+    former = {"order": "request", "recipes": "configs", "remake": "edit", "given": "options"}
     return {former.get(name, name): value for name, value in fields.items()}
 
 

@@ -232,24 +232,24 @@ class JobManager:
             raise ProblemError(404, f"there is no variation {variation}")
         if job.over:
             require_success(job)
-        heard = 0
+        sent = 0
 
         def made() -> int:
             return job.made[variation] if job.made else 0
 
         while True:
             async with self.changed:
-                await self.changed.wait_for(lambda heard=heard: job.over or made() > heard)  # type: ignore[misc]
-            if made() == heard:
+                await self.changed.wait_for(lambda sent=sent: job.over or made() > sent)  # type: ignore[misc]
+            if made() == sent:
                 break
-            yield await self._file(job, piece_file(variation, heard))
-            heard += 1
+            yield await self._file(job, piece_file(variation, sent))
+            sent += 1
         require_success(job)
 
     async def read(self, job: Job, name: str) -> bytes:
         """A file of a job that has ended well, or the voice once it is heard. Raises a 409 for any other."""
-        heard = name == VOCALS and job.state == "running" and job.made
-        if job.state != "succeeded" and not heard:
+        readable = name == VOCALS and job.state == "running" and job.made
+        if job.state != "succeeded" and not readable:
             raise ProblemError(
                 409, f"the accompaniment is {job.state}; ask for its audio when it has succeeded"
             )

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from jobs.serving.arranger import touched_pieces
-from jobs.serving.given import Given
 from jobs.serving.job import Job, region_of
 from jobs.serving.job_store import RECORDING, VOCALS, StoreCalls, arranged_file, piece_file
 from jobs.serving.problems import ProblemError
+from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import KeptPiece, MixedFile, ModelCard, PreparedVocals
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Material, Region, Schedule, WindowTask, pieces
@@ -37,7 +37,7 @@ class Workers(Protocol):
     async def read(self, recording: bytes) -> bytes: ...
 
     async def prepare(
-        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], options: SheetOptions
     ) -> PreparedVocals: ...
 
     async def coder(self, what: str, *arguments: Any) -> Any:
@@ -139,19 +139,19 @@ class JobRunner:
         recording = await self.call_store(self.store.read, job.id, RECORDING)
         async with self._timed(stage):
             seeds = tuple(config.seed for config in job.request.configs)
-            heard = await self.workers.prepare(recording, job.request.separate, seeds, job.request.given)
-        await self.call_store(self.store.write, job.id, VOCALS, heard.vocals)
-        for variation, arranged in enumerate(heard.arranged):
+            prepared = await self.workers.prepare(recording, job.request.separate, seeds, job.request.options)
+        await self.call_store(self.store.write, job.id, VOCALS, prepared.vocals)
+        for variation, arranged in enumerate(prepared.arranged):
             for number, piece in enumerate(arranged):
                 await self.call_store(self.store.write, job.id, arranged_file(variation, number), piece)
-        job.played = list(heard.played)
-        job.seconds, job.remarks = heard.samples / SAMPLE_RATE, list(heard.remarks)
-        bands = [torch.zeros_like(material.vocals) for material in heard.materials]
+        job.played = list(prepared.played)
+        job.seconds, job.remarks = prepared.samples / SAMPLE_RATE, list(prepared.remarks)
+        bands = [torch.zeros_like(material.vocals) for material in prepared.materials]
         if edit and self.earlier:
-            first, _ = region_of(edit, heard.samples, self.earlier.samples).frames
+            first, _ = region_of(edit, prepared.samples, self.earlier.samples).frames
             for longer in bands:
                 longer[:, :first] = band[:, :first]
-        return heard.materials, bands
+        return prepared.materials, bands
 
     async def _rearranged(self, material: Material, voice: bytes) -> Material:
         """What a region is made from: as before, or with what is given of lead sheet and arrangement."""
@@ -160,7 +160,7 @@ class JobRunner:
         assert earlier
         played = earlier.played[edit.variation]
         pieces_before = await self._arranged_before(earlier.pieces if played.sheet else 0)
-        if job.request.given.anything:
+        if job.request.options.anything:
             if not pieces_before:
                 raise ProblemError(
                     409, "the accompaniment to change has no arrangement; make it anew as a whole"
@@ -170,7 +170,7 @@ class JobRunner:
             touched = [pieces_before[number] for number in numbers]
             async with self._timed("arrange"):
                 played, made, material, remarks = await self.workers.coder(
-                    "rearrange", voice, region, played, touched, material, job.request.given
+                    "rearrange", voice, region, played, touched, material, job.request.options
                 )
             job.remarks = list(remarks)
             for number, piece in zip(numbers, made, strict=True):

@@ -8,11 +8,11 @@ from fastapi import Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.serving.arranger import Found
-from jobs.serving.given import Given
 from jobs.serving.job import Edit, GenerationRequest, Job, State, region_of
 from jobs.serving.job_manager import JobManager
 from jobs.serving.problems import Problem, ProblemError
 from jobs.serving.settings import Settings
+from jobs.serving.sheet_options import SheetOptions
 from samuel import __version__
 from samuel.generation import GenerationConfig
 from samuel.generation.config import MOST_GUIDANCE, MOST_STEPS
@@ -103,7 +103,7 @@ class DirectionForm(BaseModel):
         examples=['{"beats": [0.4, 1.0, 1.6, 2.2], "downbeats": [0.4], "chords": [[0.4, 2.8, "A:min"]]}'],
     )
 
-    async def given(self, manager: JobManager, **others: Any) -> Given:
+    async def options(self, manager: JobManager, **others: Any) -> SheetOptions:
         """Its words, read. Raises ProblemError, LeadSheetError."""
         sheet = None
         if isinstance(self.lead_sheet, str) and self.lead_sheet.strip():
@@ -111,7 +111,7 @@ class DirectionForm(BaseModel):
         elif self.lead_sheet is not None and not isinstance(self.lead_sheet, str):
             content = await self.lead_sheet.read(MOST_SHEET_BYTES + 1)
             sheet = await read_sheet_of(content, self.lead_sheet.filename or "", manager)
-        given = Given(
+        options = SheetOptions(
             self.bpm,
             self.first_beat,
             self.metre,
@@ -122,8 +122,8 @@ class DirectionForm(BaseModel):
             lead_sheet=sheet,
             **others,
         )
-        given.direction()
-        return given
+        options.direction()
+        return options
 
 
 async def read_sheet_of(content: bytes, name: str, manager: JobManager) -> str:
@@ -355,7 +355,12 @@ class Health(BaseModel):
 
 
 def generation_request(
-    asked: AccompanimentForm, given: Given, manager: JobManager, settings: Settings, owner: str, kept: bool
+    asked: AccompanimentForm,
+    options: SheetOptions,
+    manager: JobManager,
+    settings: Settings,
+    owner: str,
+    kept: bool,
 ) -> GenerationRequest:
     """What a request asks for. Raises ProblemError for what cannot be done."""
     if asked.variations > settings.max_variations:
@@ -375,7 +380,7 @@ def generation_request(
             raise ProblemError(
                 404, f"the accompaniment to change has no variation {asked.reference_variation}"
             )
-        edit = edit_of(asked, given, earlier)
+        edit = edit_of(asked, options, earlier)
     elif asked.start is not None or asked.end is not None:
         raise ProblemError(422, "`start` and `end` name a region of a `reference`; there is none")
     if asked.seed + asked.variations - 1 > MOST_SEED:
@@ -384,10 +389,10 @@ def generation_request(
         GenerationConfig(asked.quality, asked.seed + number, asked.guidance, asked.steps, asked.strength)
         for number in range(asked.variations)
     )
-    return GenerationRequest(configs, asked.separate, edit, kept, owner, given)
+    return GenerationRequest(configs, asked.separate, edit, kept, owner, options)
 
 
-def edit_of(asked: AccompanimentForm, given: Given, earlier: Job) -> Edit:
+def edit_of(asked: AccompanimentForm, options: SheetOptions, earlier: Job) -> Edit:
     """What is to change of `earlier`."""
     region = (asked.start, asked.end)
     if asked.vocals:
@@ -402,7 +407,7 @@ def edit_of(asked: AccompanimentForm, given: Given, earlier: Job) -> Edit:
             "a `reference` needs the region to make anew, `start` and `end` in seconds, or a longer recording "
             "in the field `vocals`",
         )
-    if given.moves_beats:
+    if options.moves_beats:
         raise ProblemError(
             422,
             "`bpm`, `first_beat` and `metre` are of a whole accompaniment; leave out `reference` to change them",

@@ -65,18 +65,18 @@ def add_lead_sheets(api: FastAPI, manager: JobManager) -> None:
 
         Or a lead sheet in any format, to convert it to `format`. What is given beside either holds.
         """
-        given = await asked.given(manager)
+        options = await asked.options(manager)
         if asked.recording and asked.reference:
             raise ProblemError(422, "send a `recording` or a `reference`, not both")
         async with manager.conversions:
             if asked.recording:
                 content = await asked.recording.read()
-                found = await manager.workers.coder("lead_sheet", content, asked.separate, given)
+                found = await manager.workers.coder("lead_sheet", content, asked.separate, options)
             elif asked.reference:
                 voice = await manager.read(manager.find(asked.reference, request.state.owner), VOCALS)
-                found = await manager.workers.coder("lead_sheet_again", voice, given)
-            elif given.lead_sheet:
-                found = await manager.workers.coder("locked", given)
+                found = await manager.workers.coder("lead_sheet_again", voice, options)
+            elif options.lead_sheet:
+                found = await manager.workers.coder("locked", options)
             else:
                 raise ProblemError(
                     422,

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jobs.serving.arranger import Arranger, Found, Played, click_file, locked, read_sheet, sheet_file
-from jobs.serving.given import Given
 from jobs.serving.machine_lock import machine_lock
 from jobs.serving.packed_audio import pack, unpack
 from jobs.serving.settings import Settings
+from jobs.serving.sheet_options import SheetOptions
 from samuel.audio import AudioError, decode, is_silent, probe, write
 from samuel.audio.loudness import encoded, loudness, mix
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
@@ -104,7 +104,7 @@ class AudioWorker:
         self.reach = self.generator.codec.decoder_reach  # measured at its first use: not at a client's cost
 
     def prepare(
-        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], options: SheetOptions
     ) -> PreparedVocals:
         """Read an upload, find its lead sheet and arrange it with each seed, as `jobs/generate.py` does.
 
@@ -114,25 +114,25 @@ class AudioWorker:
         vocals = self._voice(recording, separate)
         samples = vocals.shape[-1]
         voice = self.arranger.voice(vocals)
-        heard = PreparedVocals([], pack(vocals), samples)
+        prepared = PreparedVocals([], pack(vocals), samples)
         for variation, seed in enumerate(seeds):
-            directed = self.arranger.direct(voice, given, seed, variation)
+            directed = self.arranger.direct(voice, options, seed, variation)
             sound = self.arranger.play(directed, samples)
-            heard.materials.append(self.generator.prepare(vocals, directed.sheet, sound, voice))
+            prepared.materials.append(self.generator.prepare(vocals, directed.sheet, sound, voice))
             sheet = directed.sheet.to_json() if directed.sheet and directed.arrangement else None
-            direction = given.direction()
-            heard.played.append(Played(sheet, seed, direction.parts, dict(direction.levels)))
-            heard.arranged.append([] if sound is None else in_pieces(sound))
-            heard.remarks.extend(one for one in directed.remarks if one not in heard.remarks)
-        return heard
+            direction = options.direction()
+            prepared.played.append(Played(sheet, seed, direction.parts, dict(direction.levels)))
+            prepared.arranged.append([] if sound is None else in_pieces(sound))
+            prepared.remarks.extend(one for one in directed.remarks if one not in prepared.remarks)
+        return prepared
 
-    def lead_sheet(self, recording: bytes, separate: bool, given: Given) -> Found:
+    def lead_sheet(self, recording: bytes, separate: bool, options: SheetOptions) -> Found:
         """The lead sheet of a recording. Raises as `prepare` does."""
-        return self.arranger.find(self._voice(recording, separate), given)
+        return self.arranger.find(self._voice(recording, separate), options)
 
-    def lead_sheet_again(self, vocals: bytes, given: Given) -> Found:
+    def lead_sheet_again(self, vocals: bytes, options: SheetOptions) -> Found:
         """The lead sheet of a voice that was heard before."""
-        return self.arranger.find(unpack(vocals), given)
+        return self.arranger.find(unpack(vocals), options)
 
     def rearrange(self, *arguments: Any) -> Any:
         return self.arranger.rearrange(*arguments)
@@ -144,8 +144,8 @@ class AudioWorker:
     def read_sheet(self, content: bytes, name: str) -> str:
         return read_sheet(content, name)
 
-    def locked(self, given: Given) -> Found:
-        return locked(given)
+    def locked(self, options: SheetOptions) -> Found:
+        return locked(options)
 
     def sheet_file(self, sheet: str, sheet_format: str) -> bytes:
         return sheet_file(sheet, sheet_format)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from samuel.arranging.arrangement import Arrangement, arrange
-from samuel.arranging.mixing import Room, Stereo, faded_blocks, limited_blocks
+from samuel.arranging.mastering import Room, Stereo, faded_blocks, limited_blocks
 from samuel.arranging.part import STEMS
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.config import SAMPLE_RATE

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from samuel.arranging.mixing import Stereo, loudness
+from samuel.arranging.mastering import Stereo, loudness
 from samuel.arranging.part import Part, PlayedNote
 from samuel.arranging.presets import PresetFile
 from samuel.config import SAMPLE_RATE

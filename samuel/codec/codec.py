@@ -49,7 +49,7 @@ class Codec:
         dtype: torch.dtype | None = None,
         piece_frames: int = PIECE_FRAMES,
         reach: dict[str, int] | None = None,
-        importance: Callable[[], Float[Tensor, " 64"]] | None = None,
+        perceptual_weight: Callable[[], Float[Tensor, " 64"]] | None = None,
         parameters: int = 0,
         counts_frames: bool = False,
         decoding: str = "",
@@ -62,7 +62,7 @@ class Codec:
         self.counts_frames = counts_frames
         self.decoding = decoding or identity
         self._reach = dict(reach or {})
-        self._importance = importance
+        self._perceptual_weight = perceptual_weight
 
     @torch.no_grad()
     def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:
@@ -105,9 +105,9 @@ class Codec:
         return self._reach["decoder"]
 
     @property
-    def importance(self) -> Float[Tensor, " 64"] | None:
+    def perceptual_weight(self) -> Float[Tensor, " 64"] | None:
         """How much a unit of each latent changes the sound, 1 on average; None where the codec does not tell."""
-        return self._importance() if self._importance else None
+        return self._perceptual_weight() if self._perceptual_weight else None
 
     def _encoded(self, audio: Tensor, first: Int[Tensor, " batch"]) -> Tensor:
         return self.encoder(audio)

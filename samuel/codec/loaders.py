@@ -69,7 +69,7 @@ def load_codec(
         device,
         dtype,
         reach=settings.get("reach"),
-        importance=getattr(network, "importance", None),
+        perceptual_weight=getattr(network, "perceptual_weight", None),
         parameters=sum(one.numel() for one in network.parameters()),
         counts_frames=mini,
         decoding=decoding,

@@ -395,7 +395,7 @@ class MiniAutoencoder(nn.Module):
         )
 
     @torch.no_grad()
-    def importance(self) -> Float[Tensor, " 64"]:
+    def perceptual_weight(self) -> Float[Tensor, " 64"]:
         """How far from silence of all latents a unit of each of them takes the decoder: `distance`, 1 on average.
 
         The first components carry loudness and tilt and count a hundred times as much as the last.

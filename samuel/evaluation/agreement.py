@@ -22,7 +22,7 @@ def with_vocals(vocals: AudioFeatures, band: AudioFeatures) -> dict[str, float]:
 
 
 def with_reference(reference: AudioFeatures, band: AudioFeatures) -> dict[str, float]:
-    """The metrics of `metrics.TRUTH`, against the true accompaniment, over the time that both have."""
+    """The metrics of `metrics.REFERENCE`, against the true accompaniment, over the time that both have."""
     reference, band = shared(reference, band)
     return {
         "truth_chroma": chroma_agreement(reference.chroma, band.chroma, CHROMA_SECONDS),

@@ -38,14 +38,14 @@ class Health:
     """Share of the time below -60 dBFS."""
 
 
-def health(audio: Float[Tensor, "2 samples"], hearing: AudioFeatures) -> Health:
+def health(audio: Float[Tensor, "2 samples"], features: AudioFeatures) -> Health:
     """Of stereo at 44.1 kHz. Spectral figures are NaN for silence."""
     centres, power, rolloff = spectrum(audio)
     decibels = 10 * np.log10(np.maximum(power, 1e-20))
     audible = power.max() > 1e-12
     inside = (centres >= TILT_HERTZ[0]) & (centres <= TILT_HERTZ[1])
-    heard = decibels.clip(decibels.max() - BANDWIDTH_DB)[inside]
-    slope = np.polyfit(np.log2(centres[inside]), heard, 1)[0] if audible else np.nan
+    floored = decibels.clip(decibels.max() - BANDWIDTH_DB)[inside]
+    slope = np.polyfit(np.log2(centres[inside]), floored, 1)[0] if audible else np.nan
     strong = centres[decibels > decibels.max() - BANDWIDTH_DB]
     return Health(
         loudness_lufs=loudness(audio),
@@ -55,7 +55,7 @@ def health(audio: Float[Tensor, "2 samples"], hearing: AudioFeatures) -> Health:
         bandwidth_hz=float(strong.max()) if audible else float("nan"),
         tilt_db_per_octave=float(slope),
         dc=float(audio.mean(dim=1).abs().max()),
-        silent_share=float((hearing.level < SILENT_DBFS).mean()),
+        silent_share=float((features.level < SILENT_DBFS).mean()),
     )
 
 

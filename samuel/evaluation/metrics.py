@@ -85,7 +85,7 @@ VOCALS = Group(
         ),
     ),
 )
-TRUTH = Group(
+REFERENCE = Group(
     "truth",
     "Agreement with the true accompaniment",
     "Agreement of each track with the song's real accompaniment, which is one right answer among many.",
@@ -135,5 +135,5 @@ HEALTH = Group(
         Metric("silent_share", "silent", "share of the time below -60 dBFS", digits=3),
     ),
 )
-GROUPS = (AESTHETICS, VOCALS, TRUTH, HEALTH)
+GROUPS = (AESTHETICS, VOCALS, REFERENCE, HEALTH)
 METRICS = tuple(metric for group in GROUPS for metric in group.metrics)

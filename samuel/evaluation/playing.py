@@ -30,21 +30,21 @@ PLAYED = (
 )
 
 
-def played(heard: AudioFeatures, chords: Sequence[Chord]) -> dict[str, float]:
+def played(reference: Sequence[Chord], estimated: AudioFeatures) -> dict[str, float]:
     """`PLAYED` of a band that was to play these chords; NaN where it is not known."""
     return {
-        "notes": _a_second(heard.notes, heard.seconds),
-        "bass_roots": bass_roots(chords, heard.bass),
-        "onsets": _a_second(heard.onsets, heard.seconds),
-        "contrast": float(heard.contrasts.mean()) if len(heard.contrasts) else 0.0,
+        "notes": _a_second(estimated.notes, estimated.seconds),
+        "bass_roots": bass_roots(reference, estimated.bass),
+        "onsets": _a_second(estimated.onsets, estimated.seconds),
+        "contrast": float(estimated.contrasts.mean()) if len(estimated.contrasts) else 0.0,
     }
 
 
-def played_table(bands: Mapping[str, Iterable[tuple[AudioFeatures, Sequence[Chord]]]]) -> list[str]:
-    """Lines of Markdown: a row a band, with what is heard of each song and the chords that were asked for."""
+def played_table(bands: Mapping[str, Iterable[tuple[Sequence[Chord], AudioFeatures]]]) -> list[str]:
+    """Lines of Markdown: a row a band, with the chords that were asked for of each song, and what sounds."""
     lines = ["| | " + " | ".join(metric.label for metric in PLAYED) + " |", "|---" * (len(PLAYED) + 1) + "|"]
     for name, songs in bands.items():
-        values = [played(heard, chords) for heard, chords in songs]
+        values = [played(chords, features) for chords, features in songs]
         cells = [text(estimate(np.array([one[metric.column] for one in values]))) for metric in PLAYED]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, "", "; ".join(f"*{metric.label}*: {metric.meaning}" for metric in PLAYED) + "."]

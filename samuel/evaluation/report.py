@@ -19,7 +19,7 @@ from samuel.evaluation.scores import values
 from samuel.evaluation.statistics import CONFIDENCE, FEW, Estimate, estimate, paired_difference
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-TRUTH_NAME = "truth"
+REFERENCE_SYSTEM = "truth"
 """A system of this name is what the others are compared with, and competes with none."""
 MOST_ERRORS = 10
 MOST_ROWS = 300
@@ -135,7 +135,7 @@ def ranking(scores: pa.Table) -> tuple[str, Metric | None, list[tuple[str, float
     The system is the first that is not the truth, whose tracks are neither good nor bad.
     """
     names = [name for name, kind in systems_of(scores) if kind == "system"]
-    names.sort(key=lambda name: name == TRUTH_NAME)
+    names.sort(key=lambda name: name == REFERENCE_SYSTEM)
     metrics = {m.column: m for group in GROUPS for m in group.metrics if known(scores, m)}
     metric = next((metrics[column] for column in RANKED_BY if column in metrics), None)
     if not names or metric is None:
@@ -331,7 +331,7 @@ def known(scores: pa.Table, metric: Metric) -> bool:
 
 def _with_best(scores: pa.Table, group: Group, rows: list[Row]) -> list[Row]:
     """Marks the best mean among systems in each column where one way is better; none where only one system is."""
-    systems = [row for row in rows if row.kind == "system" and row.name != TRUTH_NAME]
+    systems = [row for row in rows if row.kind == "system" and row.name != REFERENCE_SYSTEM]
     if len(systems) < 2:
         return rows
     marked = {row.name: list(row.cells) for row in rows}

@@ -57,15 +57,15 @@ def accent(times: Times, onset_strength: Float[Array, " frame"]) -> float:
     return float((onset_strength[around].max(axis=1).mean() - onset_strength.mean()) / spread)
 
 
-def onset_lag(onsets: Times, beats: Times) -> tuple[float, float]:
-    """Of the onset nearest to each beat, where one is within 100 ms: how late it is and how far off, medians in seconds.
+def onset_lag(reference: Times, estimated: Times) -> tuple[float, float]:
+    """Of the estimated onset nearest to each beat of the reference, where one is within 100 ms: how late it is and how far off, medians in seconds.
 
     NaN where no beat has one.
     """
-    if not len(onsets) or not len(beats):
+    if not len(reference) or not len(estimated):
         return float("nan"), float("nan")
-    places = np.clip(np.searchsorted(onsets, beats), 1, max(1, len(onsets) - 1))
-    near = onsets[np.minimum(np.stack([places - 1, places]), len(onsets) - 1)] - beats
+    places = np.clip(np.searchsorted(estimated, reference), 1, max(1, len(estimated) - 1))
+    near = estimated[np.minimum(np.stack([places - 1, places]), len(estimated) - 1)] - reference
     lags = np.take_along_axis(near, np.abs(near).argmin(axis=0)[None], axis=0)[0]
     lags = lags[np.abs(lags) <= LAG_WINDOW]
     return (float(np.median(lags)), float(np.median(np.abs(lags)))) if len(lags) else (float("nan"),) * 2

@@ -1,7 +1,7 @@
 """Records of all systems into scores: one row a track and system, ready for Parquet, CSV and the report.
 
 A row's `kind` is "system", "anchor" (silence, noise, click track, the vocals) or "shuffled": a system's track beside
-the vocals and the truth of `SHUFFLES` other tracks, their mean.
+the vocals and the reference of `SHUFFLES` other tracks, their mean.
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Heard:
-    """All records of an evaluation, by system and track; vocals and truth may be empty."""
+class EvaluationRecords:
+    """All records of an evaluation, by system and track; vocals and reference may be empty."""
 
     systems: Mapping[str, Tracks]
     vocals: Tracks
-    truth: Tracks
+    reference: Tracks
     anchors: Mapping[str, TrackRecord]
     sources: Mapping[tuple[str, str], str]
     """Where a (system, track) came from."""
@@ -46,7 +46,7 @@ class Heard:
     def anchor_tracks(self) -> dict[str, Tracks]:
         """Each anchor beside every track that has something to be compared with, and the vocals as an anchor."""
         first = next(iter(self.systems.values()), {})
-        tracks = {**self.vocals, **self.truth} or first
+        tracks = {**self.vocals, **self.reference} or first
         anchors: dict[str, Tracks] = {name: dict.fromkeys(tracks, one) for name, one in self.anchors.items()}
         return anchors | ({"the vocals themselves": self.vocals} if self.vocals else {})
 
@@ -65,35 +65,42 @@ def uncompared(compared: Mapping[str, Tracks]) -> list[str]:
     return lines
 
 
-def score(heard: Heard) -> pa.Table:
+def score(evaluation: EvaluationRecords) -> pa.Table:
     """One row a track and system, anchor or shuffle; what a row lacks is null."""
     rows = []
-    for name, tracks in heard.systems.items():
-        rows += score_tracks(name, "system", tracks, heard)
-        rows += score_shuffled(name, tracks, heard)
-    for name, tracks in heard.anchor_tracks().items():
-        rows += score_tracks(name, "anchor", tracks, heard)
+    for name, tracks in evaluation.systems.items():
+        rows += score_tracks(name, "system", tracks, evaluation)
+        rows += score_shuffled(name, tracks, evaluation)
+    for name, tracks in evaluation.anchor_tracks().items():
+        rows += score_tracks(name, "anchor", tracks, evaluation)
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def score_tracks(system: str, kind: str, records: Tracks, heard: Heard) -> list[dict[str, object]]:
-    """A row for each record, compared with the vocals and the truth of its own track where they are known."""
+def score_tracks(
+    system: str, kind: str, records: Tracks, evaluation: EvaluationRecords
+) -> list[dict[str, object]]:
+    """A row for each record, compared with the vocals and the reference of its own track where they are known."""
     rows = []
     for track, record in records.items():
         row: dict[str, object] = {"system": system, "kind": kind, "track": track, "error": record.error}
-        row |= {"source": heard.sources.get((system, track), ""), "seconds": record.seconds} | record.figures
+        row |= {
+            "source": evaluation.sources.get((system, track), ""),
+            "seconds": record.seconds,
+        } | record.figures
         if not record.error:
-            row |= _compared(record, heard, track)
+            row |= _compared(record, evaluation, track)
         rows.append(row)
     return rows
 
 
-def score_shuffled(system: str, records: Tracks, heard: Heard) -> list[dict[str, object]]:
-    """A row for each track, compared with vocals and truth of other tracks; none where there is one track only."""
+def score_shuffled(system: str, records: Tracks, evaluation: EvaluationRecords) -> list[dict[str, object]]:
+    """A row for each track, compared with vocals and reference of other tracks; none where there is one track only."""
     good = [track for track, record in records.items() if not record.error]
     rows = []
     for track in good:
-        compared = [_compared(records[track], heard, other) for other in others_of(good, track, SHUFFLES)]
+        compared = [
+            _compared(records[track], evaluation, other) for other in others_of(good, track, SHUFFLES)
+        ]
         columns = {column for one in compared for column in one}
         means = {
             column: float(np.mean([one[column] for one in compared if column in one])) for column in columns
@@ -122,35 +129,35 @@ def values(
     return np.array([figures.get(track, np.nan) for track in (tracks or list(figures))], dtype=np.float64)
 
 
-def frechet_distances(systems: Mapping[str, Tracks], truth: Tracks) -> tuple[dict[str, float], int]:
-    """Each system's Fréchet distance from the truth, and the number of vectors a side.
+def frechet_distances(systems: Mapping[str, Tracks], reference: Tracks) -> tuple[dict[str, float], int]:
+    """Each system's Fréchet distance from the reference, and the number of vectors a side.
 
-    The tracks are dealt into two halves, and a system's tracks of one half stand beside the truth of the other, both
+    The tracks are dealt into two halves, and a system's tracks of one half stand beside the reference of the other, both
     ways, so that no song is on both sides: the true tracks themselves get what sheer chance leaves, the best that
     a system can do. Distances fall with the number of vectors, so all are of as many (taken evenly) as the
     smallest half of any has.
     """
-    heard = {name: _halves(tracks) for name, tracks in systems.items()}
-    heard = {name: halves for name, halves in heard.items() if min(map(len, halves)) > 1}
-    reference = _halves(truth)
-    size = min([len(half) for halves in (reference, *heard.values()) for half in halves], default=0)
+    halves = {name: _halves(tracks) for name, tracks in systems.items()}
+    halves = {name: both for name, both in halves.items() if min(map(len, both)) > 1}
+    real = _halves(reference)
+    size = min([len(half) for both in (real, *halves.values()) for half in both], default=0)
     if size < 2:
         return {}, size
-    one, other = (_evenly(half, size) for half in reference)
+    one, other = (_evenly(half, size) for half in real)
     return {
         name: (frechet_distance(_evenly(first, size), other) + frechet_distance(_evenly(second, size), one))
         / 2
-        for name, (first, second) in heard.items()
+        for name, (first, second) in halves.items()
     }, size
 
 
-def _compared(record: TrackRecord, heard: Heard, track: str) -> dict[str, float]:
+def _compared(record: TrackRecord, evaluation: EvaluationRecords, track: str) -> dict[str, float]:
     compared: dict[str, float] = {}
-    vocals, truth = heard.vocals.get(track), heard.truth.get(track)
+    vocals, reference = evaluation.vocals.get(track), evaluation.reference.get(track)
     if vocals and not vocals.error:
-        compared |= with_vocals(vocals.hearing, record.hearing)
-    if truth and not truth.error:
-        compared |= with_reference(truth.hearing, record.hearing)
+        compared |= with_vocals(vocals.features, record.features)
+    if reference and not reference.error:
+        compared |= with_reference(reference.features, record.features)
     return compared
 
 

@@ -1,7 +1,7 @@
 """One song of a proof: its true accompaniment, the codec's round trip, and what a generator makes of its vocals.
 
 A variation is a generator with all that may be changed one at a time: checkpoint, codec, quality, steps, guidance,
-seed. Audio and records are kept by song and variation, so that nothing is made or heard twice.
+seed. Audio and records are kept by song and variation, so that nothing is made or measured twice.
 """
 
 import dataclasses
@@ -23,7 +23,12 @@ from samuel.codec import Codec, load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import Choice
 from samuel.evaluation.record import FORMAT, FeatureExtractor, TrackRecord, load
-from samuel.evaluation.truth import Truth, asked_for, estimated, from_annotations
+from samuel.evaluation.reference import (
+    ReferenceAnnotations,
+    asked_for,
+    estimate_reference,
+    from_annotations,
+)
 from samuel.generation import PRETRAINED, Direction, Director, GenerationConfig, Generator
 from samuel.harmonizing import find_lead_sheet
 from samuel.harmonizing.melody import sung_notes
@@ -133,7 +138,7 @@ class AlignmentRun:
         self.judge = judge
         self.decodings = codecs
         self.variations = dict(zip(fingerprints, variations, strict=True))
-        self.listener = FeatureExtractor("none", device, notes=True)
+        self.extractor = FeatureExtractor("none", device, notes=True)
         self.generators: dict[tuple[str, str], Generator] = {}
         self.separator: Separator | None = None
         self.director = Director(Direction())
@@ -150,7 +155,7 @@ class AlignmentRun:
             stems = stems or self.stems(song)
             made = self.made(song, what, stems)
             if not recorded:
-                write_atomic(self.record_path(song.song_id, what), self.listener.listen(made).to_bytes())
+                write_atomic(self.record_path(song.song_id, what), self.extractor.extract(made).to_bytes())
             if not judged:
                 sheet = LeadSheet(chords=heard_chords(made))
                 write_atomic(self._judged_path(song.song_id, what), sheet.to_json().encode())
@@ -212,7 +217,7 @@ class AlignmentRun:
         return sheet.transposed(TONE) if variation.lead_sheet == "shifted" else sheet
 
     def true_sheet(self, song: Song) -> LeadSheet:
-        """Of the part that is heard. Raises ValueError for a song without annotations."""
+        """Of the excerpt. Raises ValueError for a song without annotations."""
         if not self.is_annotated(song):
             raise ValueError(
                 f"{song.title} has no annotations.json, so that its true lead sheet is not known"
@@ -226,7 +231,7 @@ class AlignmentRun:
         return song.kind == "stems" and exists(f"{song.source}/annotations.json")
 
     def _chosen(self, song: Song, stems: Stems) -> bytes:
-        """What the voice suggests, and the song's own lead sheet: of a real song, what its band is heard to play."""
+        """What the voice suggests, and the song's own lead sheet: of a real song, what its band plays."""
         features = extract_features(normal_form(stems.vocals))
         found = find_lead_sheet(features, stems.vocals.shape[-1] / SAMPLE_RATE)
         own = self.true_sheet(song) if self.is_annotated(song) else transcribe(stems.accompaniment)
@@ -268,18 +273,18 @@ class AlignmentRun:
         start = max(0, (samples - wanted) // 2)
         return slice(start, min(samples, start + wanted))
 
-    def truth(self, song: Song) -> Truth:
-        """What is known of the part that is heard; reads records, so call it when they are made."""
+    def reference(self, song: Song) -> ReferenceAnnotations:
+        """What is known of the excerpt; reads records, so call it when they are made."""
         band = self.record(song.song_id, "truth")
         if not self.is_annotated(song):
             if self.judge != "templates":
                 return dataclasses.replace(
-                    asked_for(self.choice(song.song_id).own, band.hearing), estimated=True
+                    asked_for(self.choice(song.song_id).own, band.features), estimated=True
                 )
-            return estimated(band.hearing)
+            return estimate_reference(band.features)
         text = read_bytes(f"{song.source}/annotations.json").decode()
         samples = load(stems_at(song.source).voices[0], MAX_SECONDS).shape[1]
-        return from_annotations(text, self.part(samples).start / SAMPLE_RATE, band.seconds, band.hearing)
+        return from_annotations(text, self.part(samples).start / SAMPLE_RATE, band.seconds, band.features)
 
     def record(self, song_id: str, what: str) -> TrackRecord:
         return TrackRecord.from_bytes(read_bytes(self.record_path(song_id, what)))

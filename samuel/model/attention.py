@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from samuel.model.mixing import MIXINGS
+from samuel.model.attention_mix import ATTENTION_MIXES
 
 Heads = Float[Tensor, "batch head frame channel"]
 
@@ -74,7 +74,7 @@ class SoftAlignmentAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.window = window
-        self.global_share = MIXINGS[mixing]
+        self.global_share = ATTENTION_MIXES[mixing]
         self.normalize = nn.GroupNorm(groups, channels)
         self.to_queries = nn.Conv1d(channels, heads * head_channels, 1)
         self.to_keys_values = nn.Conv1d(channels, 2 * heads * head_channels, 1)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from samuel.config import LATENT_CHANNELS
+from samuel.model.attention_mix import ATTENTION_MIXES
 from samuel.model.conditions import CONDITION_CHANNELS
-from samuel.model.mixing import MIXINGS
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ModelConfig:
     groups: int = 8
     """Groups of each GroupNorm."""
     mixing: str = "prose"
-    """How global and local attention are mixed: a name in `samuel.model.mixing.MIXINGS`."""
+    """How global and local attention are mixed: a name in `samuel.model.attention_mix.ATTENTION_MIXES`."""
     latent_channels: int = LATENT_CHANNELS
     condition_channels: int = LATENT_CHANNELS
     """Channels that are given beside the noise: the vocals' latents, or all of `samuel.model.conditions`."""
@@ -34,8 +34,8 @@ class ModelConfig:
     """Whether inputs and targets are brought to unit variance by latent (`samuel.model.preconditioning`)."""
 
     def __post_init__(self) -> None:
-        if self.mixing not in MIXINGS:
-            raise ValueError(f"expected mixing to be one of {sorted(MIXINGS)}, got {self.mixing!r}")
+        if self.mixing not in ATTENTION_MIXES:
+            raise ValueError(f"expected mixing to be one of {sorted(ATTENTION_MIXES)}, got {self.mixing!r}")
         if any(channels % self.groups for channels in self.channels):
             raise ValueError(f"expected channels divisible by {self.groups} groups, got {self.channels}")
         if self.condition_channels not in (self.latent_channels, CONDITION_CHANNELS):

@@ -13,6 +13,6 @@ The flow, in the order of the modules:
     band.py         plan -> notes, by the players of samuel.arranging, which also makes them sound
     singer.py       melody -> control curves (pitch, vowels, consonants, breath)
     voice.py        control curves -> audio, by a source and a filter
-    mixing.py       drawn rooms and balances
+    balance.py      drawn rooms and balances
     song.py         all of it: `render_song`, and the stems folder on disk
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from samuel.arranging.mixing import Stereo
+from samuel.arranging.mastering import Stereo
 from samuel.config import SAMPLE_RATE
 
 # Suffix: (encoder, bits a second, sample rate, sample format).

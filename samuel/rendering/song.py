@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from samuel.arranging.mixing import Stereo, apply
+from samuel.arranging.mastering import Stereo, apply
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.band import play_plan
-from samuel.rendering.mixing import (
+from samuel.rendering.balance import (
     balance_stems,
     band_effects,
     compress_voice,
     draw_balance,
     voice_effects,
 )
+from samuel.rendering.band import play_plan
 from samuel.rendering.phonetics import syllable_of
 from samuel.rendering.plan import Plan, draw_plan
 from samuel.rendering.score import Score, ScoreError

@@ -52,14 +52,14 @@ def run_all(
     steps: int,
     steps_by_heart: int,
     device: torch.device,
-    watch: TrainingCallback,
+    callback: TrainingCallback,
 ) -> Iterator[Learned]:
     """A few pairs by heart, then each of `ARMS` in `steps` steps with the same noise and batches."""
     few = few_pairs(data)
     overfit = {"vocal_noise": 0.0, "ema_decay": 0.99}  # an average over the last steps, as the run is short
-    yield _run(preset, name, f"{FEW} pairs by heart", overfit, few, out, steps_by_heart, device, watch)
+    yield _run(preset, name, f"{FEW} pairs by heart", overfit, few, out, steps_by_heart, device, callback)
     for arm, changes in ARMS.items():
-        yield _run(preset, name, arm, changes, data, out, steps, device, watch)
+        yield _run(preset, name, arm, changes, data, out, steps, device, callback)
 
 
 def few_pairs(data: TrainingData) -> TrainingData:
@@ -87,7 +87,7 @@ def _run(
     out: Location,
     steps: int,
     device: torch.device,
-    watch: TrainingCallback,
+    callback: TrainingCallback,
 ) -> Learned:
     changes = dict(changes)
     model = dataclasses.replace(preset.model, mixing=changes.pop("mixing", preset.model.mixing))
@@ -97,9 +97,11 @@ def _run(
         preset_name, model, training, data.identity.codec, data.fingerprint, vocals=data.identity.vocals
     )
     codec = codec_at_hand(data.identity.codec)
-    perceptual_weight = codec.importance if codec else None
+    perceptual_weight = codec.perceptual_weight if codec else None
     folder = as_path(out) / name.replace(":", "").replace(",", "").replace(" ", "-")
-    trainer = Trainer(config, data, str(folder), device, watch=watch, perceptual_weight=perceptual_weight)
+    trainer = Trainer(
+        config, data, str(folder), device, callback=callback, perceptual_weight=perceptual_weight
+    )
     if trainer.validation_set is None:
         raise ValueError(
             f"the POPDB at {data.root} has no songs in split 'validation' to evaluate on; add songs"

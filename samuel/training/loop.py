@@ -84,7 +84,7 @@ class Trainer:
         run: Location,
         device: torch.device,
         workers: Workers | None = None,
-        watch: TrainingCallback | None = None,
+        callback: TrainingCallback | None = None,
         decode: Callable[[Float[Tensor, "1 channel frame"]], Float[Tensor, "1 2 sample"]] | None = None,
         start: Trained | None = None,
         perceptual_weight: Float[Tensor, " channel"] | None = None,
@@ -101,7 +101,7 @@ class Trainer:
         """
         self.config, self.training = config, config.training
         self.run, self.device = absolute(run), device
-        self.workers, self.watch, self.decode = workers or Workers(), watch or NullCallback(), decode
+        self.workers, self.callback, self.decode = workers or Workers(), callback or NullCallback(), decode
         self.workers.require_shareable(self.training.batch_size)
         self.accumulate = accumulate
         self.batches = Batches(data, self.training.batch_size, self.training.seed, device)
@@ -138,7 +138,7 @@ class Trainer:
         if self.progress.step >= end or self.progress.stopped_early:
             return self.progress
         batches = self.batches.from_step(self.progress.step, self.workers.rank, self.workers.count)
-        journal = TensorBoardLogger(self.run) if self.workers.leads else None
+        logger = TensorBoardLogger(self.run) if self.workers.leads else None
         with ThreadPoolExecutor(1) as self.writer:
             self.writing: Future[None] | None = None
             began, first = time.monotonic(), self.progress.step
@@ -150,17 +150,17 @@ class Trainer:
                 step = self.progress.step
                 if step % STEPS_BETWEEN_LOGS == 0 or step % self.training.validate_every == 0 or step == end:
                     rate = (step - first) / (time.monotonic() - began)
-                    self._log(losses, norm, rate, journal)
+                    self._log(losses, norm, rate, logger)
                     losses = []
                 if step % self.training.validate_every == 0 or step == self.total:
-                    self._validate(journal)
+                    self._validate(logger)
                 elif (
-                    step == end and journal
+                    step == end and logger
                 ):  # asked to stop here: nothing that a run that went on would not have seen
-                    self._keep(journal, better=self.progress.best_step == 0)
+                    self._keep(logger, better=self.progress.best_step == 0)
             self._wait_for_writer()
-        if journal:
-            journal.close()
+        if logger:
+            logger.close()
             self._write_results()
         return self.progress
 
@@ -237,9 +237,7 @@ class Trainer:
             raise TrainingError(f"out of memory at {starts.step} pairs at a time; ask for {parts}") from error
         return total
 
-    def _log(
-        self, losses: list[Tensor], norm: Tensor, rate: float, journal: TensorBoardLogger | None
-    ) -> None:
+    def _log(self, losses: list[Tensor], norm: Tensor, rate: float, logger: TensorBoardLogger | None) -> None:
         kept = self.progress
         kept.loss_sum += self.workers.mean(torch.stack(losses).sum()).item()
         kept.loss_steps += len(losses)
@@ -258,11 +256,11 @@ class Trainer:
             "gradient_norm": norm.item(),
             "steps_per_second": rate,
         }
-        if journal:
-            journal.write("training", kept.step, values)
-            self.watch.trained(kept.step, self.total, values)
+        if logger:
+            logger.write("training", kept.step, values)
+            self.callback.trained(kept.step, self.total, values)
 
-    def _validate(self, journal: TensorBoardLogger | None) -> None:
+    def _validate(self, logger: TensorBoardLogger | None) -> None:
         """Ask the averaged network, decide about early stopping (all workers alike), write a checkpoint.
 
         Without songs to validate on there is no stopping early, and the newest checkpoint counts as the best.
@@ -270,8 +268,8 @@ class Trainer:
         kept = self.progress
         if self.validation_set is None:
             kept.best_step = kept.step
-            if journal:
-                self._keep(journal, better=True)
+            if logger:
+                self._keep(logger, better=True)
             return
         metrics = self._evaluate("matched")
         self.validated = kept.step, metrics
@@ -283,18 +281,18 @@ class Trainer:
         else:
             kept.stale += 1
             kept.stopped_early = kept.stale >= self.training.patience
-        if not journal:
+        if not logger:
             return
         levels = {f"x0_error_{band}": error for band, error in enumerate(metrics.by_level("x0_error"))}
-        journal.write("validation", kept.step, {"loss": loss, **levels})
-        self.watch.validated(kept.step, {"loss": loss, "best_loss": kept.best_loss, **levels})
+        logger.write("validation", kept.step, {"loss": loss, **levels})
+        self.callback.validated(kept.step, {"loss": loss, "best_loss": kept.best_loss, **levels})
         if len(kept.validation) % VALIDATIONS_BETWEEN_RESULTS == 0:
             self._write_results()
-        self._keep(journal, better)
+        self._keep(logger, better)
 
-    def _keep(self, journal: TensorBoardLogger, better: bool) -> None:
+    def _keep(self, logger: TensorBoardLogger, better: bool) -> None:
         """Write a checkpoint, beside the training."""
-        journal.store()
+        logger.store()
         moment = self._snapshot()
         self._wait_for_writer()
         self.writing = self.writer.submit(self._write, moment, better)

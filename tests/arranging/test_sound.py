@@ -12,7 +12,7 @@ import soundfile
 
 from samuel.arranging import STEMS, SoundFontSynthesiser, arrange, play, render, write_stems
 from samuel.arranging import sound as sound_module
-from samuel.arranging.mixing import PEAK, Room, asked_level, faded_blocks, limited_blocks, loudness
+from samuel.arranging.mastering import PEAK, Room, asked_level, faded_blocks, limited_blocks, loudness
 from samuel.arranging.presets import PresetFile
 from samuel.arranging.soundfont import SHIPPED, best_soundfont
 from samuel.compiled import librosa

@@ -223,7 +223,7 @@ def test_the_reach_in_the_config_is_the_measured_one() -> None:
 def test_importance_of_a_linear_decoder_is_the_size_of_its_weights():
     network = MiniAutoencoder(MiniConfig(decoder_blocks=1))
     torch.nn.init.normal_(network.decoder.linear.weight)
-    importance = network.importance()
+    importance = network.perceptual_weight()
     assert importance.mean() == pytest.approx(1)
     envelope, side, fine = network.decoder.linear.weight.square().sum(dim=2).split(network.decoder.sizes)
     fine = fine * network.encoder.features.fine_weights[:, None]
@@ -233,7 +233,7 @@ def test_importance_of_a_linear_decoder_is_the_size_of_its_weights():
 
 def test_a_latent_of_more_importance_changes_more_of_the_sound(codec, music):
     """By mel distance, which importance knows nothing of."""
-    latents, importance = codec.encode(music[None]), codec.importance
+    latents, importance = codec.encode(music[None]), codec.perceptual_weight
     decoded = codec.decode(latents)[0]
 
     def change(latent: int) -> float:

@@ -67,10 +67,10 @@ def test_the_table_has_every_measure_and_says_whose_chords_carry_better() -> Non
 
 def test_late_onsets_are_told_in_seconds() -> None:
     beats = np.arange(0, 10, 0.5)
-    assert onset_lag(beats + 0.02, beats) == pytest.approx((0.02, 0.02))
-    assert onset_lag(np.sort(np.concatenate([beats - 0.01, beats + 0.3])), beats) == pytest.approx(
+    assert onset_lag(beats, beats + 0.02) == pytest.approx((0.02, 0.02))
+    assert onset_lag(beats, np.sort(np.concatenate([beats - 0.01, beats + 0.3]))) == pytest.approx(
         (-0.01, 0.01)
     )
-    assert np.isnan(onset_lag(beats + 0.25, beats)[0])
-    assert np.isnan(onset_lag(np.zeros(0), beats)[0])
-    assert onset_lag(np.array([0.51]), beats) == pytest.approx((0.01, 0.01))
+    assert np.isnan(onset_lag(beats, beats + 0.25)[0])
+    assert np.isnan(onset_lag(beats, np.zeros(0))[0])
+    assert onset_lag(beats, np.array([0.51])) == pytest.approx((0.01, 0.01))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from samuel.evaluation.features import audio_features
-from samuel.evaluation.proof import Heard, prove, table, verdict
+from samuel.evaluation.proof import ProofRecords, prove, table, verdict
 from samuel.evaluation.record import TrackRecord
+from samuel.evaluation.reference import ReferenceAnnotations
 from samuel.evaluation.trial import Variation, parse_variation
-from samuel.evaluation.truth import Truth
 from tests.evaluation import signals
 
 SONGS = {"a": (0, 0.5), "b": (1, 0.42), "c": (5, 0.61), "d": (8, 0.37)}
@@ -24,13 +24,13 @@ def bands() -> dict[str, TrackRecord]:
 
 
 @pytest.fixture(scope="module")
-def truths(bands: dict[str, TrackRecord]) -> dict[str, Truth]:
+def references(bands: dict[str, TrackRecord]) -> dict[str, ReferenceAnnotations]:
     return {
-        name: Truth(
+        name: ReferenceAnnotations(
             signals.beats(16.0, beat),
             transposed(signals.chords(16.0, beat), key),
             f"{NAMES[key]} major",
-            bands[name].hearing,
+            bands[name].features,
         )
         for name, (key, beat) in SONGS.items()
     }
@@ -45,11 +45,11 @@ def transposed(chords: tuple, key: int) -> tuple:
 
 
 def test_the_true_band_closes_all_and_another_song_s_nothing(
-    bands: dict[str, TrackRecord], truths: dict[str, Truth]
+    bands: dict[str, TrackRecord], references: dict[str, ReferenceAnnotations]
 ) -> None:
     turned = dict(zip(SONGS, [*list(bands.values())[1:], next(iter(bands.values()))], strict=True))
-    follows = {one.metric.column: one for one in prove(Heard(bands, bands, bands), truths)}
-    strays = {one.metric.column: one for one in prove(Heard(bands, bands, turned), truths)}
+    follows = {one.metric.column: one for one in prove(ProofRecords(bands, bands, bands), references)}
+    strays = {one.metric.column: one for one in prove(ProofRecords(bands, bands, turned), references)}
     assert "rests" not in follows  # these songs have none
     for column in ("chord_fit", "chord_accuracy", "key_fit", "accent"):
         assert follows[column].closed.mean == pytest.approx(1)
@@ -59,9 +59,9 @@ def test_the_true_band_closes_all_and_another_song_s_nothing(
 
 
 def test_the_table_has_every_measure_and_the_verdict_says_what_it_means(
-    bands: dict[str, TrackRecord], truths: dict[str, Truth]
+    bands: dict[str, TrackRecord], references: dict[str, ReferenceAnnotations]
 ) -> None:
-    results = prove(Heard(bands, bands, bands), truths)
+    results = prove(ProofRecords(bands, bands, bands), references)
     assert len(table(results)) == 2 + len(results)
     (line,) = [line for line in verdict(results) if "chord fit" in line]
     assert "beat another song's" in line

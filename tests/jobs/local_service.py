@@ -16,11 +16,11 @@ import uvicorn
 from torch import Tensor
 
 from jobs.serving.api import build_api
-from jobs.serving.given import Given
 from jobs.serving.job import State
 from jobs.serving.job_manager import JobManager
 from jobs.serving.job_store import JobStore
 from jobs.serving.settings import Settings
+from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import (
     AudioWorker,
     DenoisingWorker,
@@ -71,9 +71,9 @@ class LocalWorkers:
         return await self._do(self.work.read, recording)
 
     async def prepare(
-        self, recording: bytes, separate: bool, seeds: tuple[int, ...], given: Given
+        self, recording: bytes, separate: bool, seeds: tuple[int, ...], options: SheetOptions
     ) -> PreparedVocals:
-        return await self._do(self.work.prepare, recording, separate, seeds, given)
+        return await self._do(self.work.prepare, recording, separate, seeds, options)
 
     async def coder(self, what: str, *arguments: Any) -> Any:
         return await self._do(getattr(self.work, what), *arguments)

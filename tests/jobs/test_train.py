@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.runtime.cluster import Cluster
 from jobs.runtime.training import choose_scaling
-from jobs.runtime.training_progress import Board, State, clock
+from jobs.runtime.training_progress import ProgressActor, State, clock
 from jobs.train import app
 from samuel.storage import as_path, read_bytes
 from samuel.training import load_for_generation
@@ -182,13 +182,13 @@ def test_gpus_are_taken_where_there_are_some() -> None:
 
 
 def test_a_board_keeps_what_was_last_said() -> None:
-    board = Board()
-    board.begin(17, 100)
-    board.trained(30, 90, {"loss": 0.5, "steps_per_second": 2.0})
-    board.validated(30, {"loss": 0.25})
-    assert board.state().line() == "loss 0.5000, 2.00 steps/s, 0:00:30 left, validation 0.2500"
-    board.fail("first")
-    board.fail("second")
-    assert board.outcome().error == "first"
+    reporter = ProgressActor()
+    reporter.begin(17, 100)
+    reporter.trained(30, 90, {"loss": 0.5, "steps_per_second": 2.0})
+    reporter.validated(30, {"loss": 0.25})
+    assert reporter.state().line() == "loss 0.5000, 2.00 steps/s, 0:00:30 left, validation 0.2500"
+    reporter.fail("first")
+    reporter.fail("second")
+    assert reporter.outcome().error == "first"
     assert clock(State().seconds_left) == "-"
     assert clock(3 * 3600 + 62) == "3:01:02"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from samuel.model.attention import SoftAlignmentAttention, global_attention, local_attention, rotate
-from samuel.model.mixing import MIXINGS, equation, prose
+from samuel.model.attention_mix import ATTENTION_MIXES, equation, prose
 
 WINDOW = 16
 
@@ -105,7 +105,7 @@ def test_prose_is_global_in_noise_and_equation_is_local_in_noise() -> None:
     assert (equation(noisy).item(), equation(clean).item()) == (0, 1)
 
 
-@pytest.mark.parametrize("mixing", sorted(MIXINGS))
+@pytest.mark.parametrize("mixing", sorted(ATTENTION_MIXES))
 def test_where_the_mix_is_all_local_the_output_is_local(mixing: str) -> None:
     torch.manual_seed(0)
     attention = SoftAlignmentAttention(16, heads=2, head_channels=8, window=4, groups=4, mixing=mixing)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samuel import audio
-from samuel.arranging.mixing import loudness
+from samuel.arranging.mastering import loudness
 from samuel.catalogue.songs import DEMO_SONGS
 from samuel.config import CHUNK_SAMPLES
 

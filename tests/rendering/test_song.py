@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samuel.arranging.mixing import loudness
+from samuel.arranging.mastering import loudness
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.compiled import librosa
 from samuel.config import SAMPLE_RATE

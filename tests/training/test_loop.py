@@ -332,7 +332,7 @@ def test_samples_are_decoded_where_there_is_a_codec(data: TrainingData, tmp_path
     assert audio == pytest.approx(0.5, abs=1e-3)
 
 
-def test_a_watch_sees_steps_and_validations(data: TrainingData, tmp_path: Path) -> None:
+def test_a_callback_sees_steps_and_validations(data: TrainingData, tmp_path: Path) -> None:
     class Notes:
         def __init__(self) -> None:
             self.steps: list[int] = []
@@ -347,7 +347,7 @@ def test_a_watch_sees_steps_and_validations(data: TrainingData, tmp_path: Path) 
             self.losses.append(values["loss"])
 
     notes = Notes()
-    progress = trainer(data, tmp_path, watch=notes).train()
+    progress = trainer(data, tmp_path, callback=notes).train()
     assert notes.steps == [5, 10, 12]
     assert notes.losses == [loss for _, loss in progress.validation]
 

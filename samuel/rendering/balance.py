@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from samuel.arranging.mixing import Response, Stereo, effects, levelled, limited
+from samuel.arranging.mastering import Response, Stereo, effects, levelled, limited
 from samuel.config import SAMPLE_RATE
 
 

@@ -23,4 +23,4 @@ def equation(alpha: Level) -> Level:
     return alpha
 
 
-MIXINGS: dict[str, Callable[[Level], Level]] = {"prose": prose, "equation": equation}
+ATTENTION_MIXES: dict[str, Callable[[Level], Level]] = {"prose": prose, "equation": equation}

@@ -12,7 +12,7 @@ from samuel.lead_sheet.locks import Locks
 
 
 @dataclass(frozen=True)
-class Given:
+class SheetOptions:
     """The options of `jobs/generate.py` of these names, with its meaning. `lead_sheet` is JSON."""
 
     bpm: float | None = None
@@ -48,7 +48,7 @@ class Given:
 
     @property
     def anything(self) -> bool:
-        return self != Given()
+        return self != SheetOptions()
 
     @property
     def moves_beats(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is known of a song's harmony, pulse and rests, and how well a signal fits it.
+"""What is known of a song's harmony, pulse and rests, and how well a recording fits it.
 
 Of rendered songs it is written beside their stems (annotations.json); of real songs it is estimated from the true
 accompaniment, which then fits it by construction: there, only the distance from other songs says something.
@@ -63,18 +63,18 @@ MEASURES: tuple[tuple[str, Metric], ...] = (
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Of one song, times in seconds from the start of what is heard."""
+class ReferenceAnnotations:
+    """Of one song, times in seconds from the start of the excerpt."""
 
     beats: Float[Array, " beat"]
     chords: tuple[Chord, ...]
     key: str
-    band: AudioFeatures
+    accompaniment: AudioFeatures
     """The true accompaniment."""
     estimated: bool = False
 
 
-def from_annotations(text: str, start: float, seconds: float, band: AudioFeatures) -> Truth:
+def from_annotations(text: str, start: float, seconds: float, band: AudioFeatures) -> ReferenceAnnotations:
     """The part of a song from `start` on, `seconds` long, of an annotations.json."""
     about: dict[str, Any] = json.loads(text)
     stop = start + seconds
@@ -84,35 +84,39 @@ def from_annotations(text: str, start: float, seconds: float, band: AudioFeature
         for first, last, name in about["chords"]
         if first < stop and last > start
     )
-    return Truth(beats, chords, about["key"], band)
+    return ReferenceAnnotations(beats, chords, about["key"], band)
 
 
-def asked_for(sheet: LeadSheet, band: AudioFeatures) -> Truth:
-    """A lead sheet as the truth: what a band that was given it should play."""
+def asked_for(sheet: LeadSheet, band: AudioFeatures) -> ReferenceAnnotations:
+    """A lead sheet as the reference: what a band that was given it should play."""
     chords = tuple((chord.start, chord.end, chord.label) for chord in sheet.chords)
-    return Truth(np.array(sheet.beats), chords, key_name(sheet.key) if sheet.key else "X", band)
+    return ReferenceAnnotations(
+        np.array(sheet.beats), chords, key_name(sheet.key) if sheet.key else "X", band
+    )
 
 
-def estimated(band: AudioFeatures) -> Truth:
+def estimate_reference(band: AudioFeatures) -> ReferenceAnnotations:
     """Beats as librosa tracks them, the best triad of each two beats, and the key, all from the true accompaniment."""
     borders = band.beats[::2].tolist()
     chords = []
     for first, last in pairwise(borders):
         frames = slice(int(first * FRAME_RATE), max(int(first * FRAME_RATE) + 1, int(last * FRAME_RATE)))
         chords.append((first, last, triad(band.chroma[:, frames].mean(axis=1))))
-    return Truth(band.beats, tuple(chords), key_of(band.chroma), band, estimated=True)
+    return ReferenceAnnotations(band.beats, tuple(chords), key_of(band.chroma), band, estimated=True)
 
 
-def fit(heard: AudioFeatures, truth: Truth) -> dict[str, float]:
-    """`MEASURES` of a signal against a song; NaN where the song has nothing to compare with."""
+def scores_of(reference: ReferenceAnnotations, estimated: AudioFeatures) -> dict[str, float]:
+    """`MEASURES` of a recording against a song; NaN where the song has nothing to compare with."""
     return {
-        "chord_fit": chord_fit(truth.chords, heard.chroma),
-        "chord_accuracy": chord_accuracy(truth.chords, heard.chroma),
-        "key_fit": key_fit(truth.key, heard.chroma) if truth.key != "X" else float("nan"),
-        "key_score": key_score(truth.key, key_of(heard.chroma)) if truth.key != "X" else float("nan"),
-        "accent": accent(truth.beats, heard.onset_strength),
-        "beat_f1": beat_f1(truth.beats, heard.beats),
-        "beat_continuity": beat_continuity(truth.beats, heard.beats),
-        "level": level_agreement(truth.band.level, heard.level),
-        "rests": rests_kept(truth.band.level, heard.level),
+        "chord_fit": chord_fit(reference.chords, estimated.chroma),
+        "chord_accuracy": chord_accuracy(reference.chords, estimated.chroma),
+        "key_fit": key_fit(reference.key, estimated.chroma) if reference.key != "X" else float("nan"),
+        "key_score": key_score(reference.key, key_of(estimated.chroma))
+        if reference.key != "X"
+        else float("nan"),
+        "accent": accent(reference.beats, estimated.onset_strength),
+        "beat_f1": beat_f1(reference.beats, estimated.beats),
+        "beat_continuity": beat_continuity(reference.beats, estimated.beats),
+        "level": level_agreement(reference.accompaniment.level, estimated.level),
+        "rests": rests_kept(reference.accompaniment.level, estimated.level),
     }
