@@ -233,14 +233,13 @@ def voice_of(song: Audio, separator: Separator | None) -> Audio:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A recording that was read and listened to."""
+class DirectedRecording:
+    """A recording that was read, with lead sheet and arrangement of its first variation."""
 
     recording: Recording
     report: RecordingReport
     voice: Voice
     first: Directed
-    """Of its first variation."""
 
 
 class Producer:
@@ -267,7 +266,7 @@ class Producer:
         cannot be written, which is no fault of a recording.
         """
         reports = [RecordingReport(recording.vocals) for recording in recordings]
-        heard: list[Heard] = []
+        prepared: list[DirectedRecording] = []
         for recording, report in zip(recordings, reports, strict=True):
             try:
                 voice = Voice(self.vocals_of(recording))
@@ -277,9 +276,9 @@ class Producer:
                 continue
             report.seconds = voice.recording.shape[-1] / SAMPLE_RATE
             report.remarks = list(directed.remarks)
-            heard.append(Heard(recording, report, voice, directed))
-        for variation in range(max((len(one.recording.bands) for one in heard), default=0)):
-            sound = [one for one in heard if not one.report.error]
+            prepared.append(DirectedRecording(recording, report, voice, directed))
+        for variation in range(max((len(one.recording.bands) for one in prepared), default=0)):
+            sound = [one for one in prepared if not one.report.error]
             for song, made in zip(sound, self._attempts(sound, variation), strict=True):
                 try:
                     if isinstance(made, Exception):
@@ -301,7 +300,7 @@ class Producer:
         return reports
 
     def _attempts(
-        self, songs: list[Heard], variation: int
+        self, songs: list[DirectedRecording], variation: int
     ) -> list[tuple[Directed, Float[Tensor, "2 _"]] | Exception]:
         """Arrangement and band of each, all made together; where that fails, each alone: one costs no other its band."""
         try:
@@ -321,7 +320,7 @@ class Producer:
     def direct(
         self, recording: Recording, vocals: Audio, variation: int = 0, voice: Voice | None = None
     ) -> Directed:
-        """Lead sheet and arrangement of a variation; `voice`: the vocals, heard before. Raises LeadSheetError."""
+        """Lead sheet and arrangement of a variation; `voice`: the vocals, known before. Raises LeadSheetError."""
         sheet = read_sheet(recording.lead_sheet) if recording.lead_sheet else None
         return self.director.direct(vocals, self.varied(variation).seed, variation, sheet, voice)
 

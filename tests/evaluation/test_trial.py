@@ -11,7 +11,7 @@ from samuel.arranging import SoundFontSynthesiser, play
 from samuel.arranging.soundfont import SHIPPED
 from samuel.catalogue.songs import Song
 from samuel.evaluation.chosen import chords_right
-from samuel.evaluation.proof import Heard
+from samuel.evaluation.proof import ProofRecords
 from samuel.evaluation.proof_report import Part, obeyed_table
 from samuel.evaluation.trial import TONE, AlignmentRun, Variation, fingerprint
 from samuel.lead_sheet import LeadSheet
@@ -67,12 +67,12 @@ def test_a_second_judge_names_the_chords(songs: dict[str, Song], tmp_path: Path)
     heard = second.judged("known", "truth")
     assert chords_right(true.chords, heard.chords, SECONDS)[0] > 0.7
     assert chords_right(true.transposed(TONE).chords, heard.chords, SECONDS)[0] < 0.2
-    assert first.truth(songs["known"]).chords == second.truth(songs["known"]).chords
+    assert first.reference(songs["known"]).chords == second.reference(songs["known"]).chords
 
     own = second.choice("real").own
-    assert second.truth(songs["real"]).chords == tuple((c.start, c.end, c.label) for c in own.chords)
-    assert second.truth(songs["real"]).estimated
-    assert first.truth(songs["real"]).chords != second.truth(songs["real"]).chords
+    assert second.reference(songs["real"]).chords == tuple((c.start, c.end, c.label) for c in own.chords)
+    assert second.reference(songs["real"]).estimated
+    assert first.reference(songs["real"]).chords != second.reference(songs["real"]).chords
 
 
 def test_what_the_second_judge_hears_is_in_the_table(songs: dict[str, Song], tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_what_the_second_judge_hears_is_in_the_table(songs: dict[str, Song], tmp
     record, choice = {"known": trial.record("known", "truth")}, {"known": trial.choice("known")}
     sheet, judged = choice["known"].own, {"known": trial.judged("known", "truth")}
     asked = {"true": {"known": sheet}, "shifted": {"known": sheet.transposed(TONE)}}
-    heard = Heard(record, record, record)
+    made = ProofRecords(record, record, record)
 
     def table(judged_by_name: dict) -> dict[str, list[str]]:
-        part = Part("songs", [], {}, dict.fromkeys(asked, heard), {}, {}, asked, choice, judged_by_name)
+        part = Part("songs", [], {}, dict.fromkeys(asked, made), {}, {}, asked, choice, judged_by_name)
         rows = [
             [cell.strip() for cell in line.split("|")[1:-1]] for line in obeyed_table(part) if "|" in line
         ]
