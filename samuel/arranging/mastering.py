@@ -200,8 +200,8 @@ def asked_level(energy: Float[np.ndarray, " points"]) -> Float[np.ndarray, " poi
 
 def _powers(audio: Stereo) -> Float[np.ndarray, " steps"]:
     missing = -audio.shape[1] % FADER_STEP
-    power = np.pad(np.square(audio).mean(axis=0), (0, missing))
-    return power.reshape(-1, FADER_STEP).mean(axis=1)
+    steps = np.pad(audio, ((0, 0), (0, missing))).reshape(2, -1, FADER_STEP)
+    return np.einsum("csn,csn->s", steps, steps) / (2 * FADER_STEP)
 
 
 def _faded(
@@ -224,7 +224,8 @@ def _faded(
     gain = np.clip(asked - level, -MOST_FADED, MOST_FADED)
     gain *= np.where(gain > 0, np.clip((level - asked + 30) / 15, 0, 1), 1.0)
     samples = np.arange(next(iter(stems.values())).shape[1]) + place * FADER_STEP
-    gains = (10 ** (np.interp(samples, steps * FADER_STEP, gain) / 20)).astype(np.float32)
+    decibels = np.interp(samples, steps * FADER_STEP, gain).astype(np.float32)
+    gains = np.exp(decibels * np.float32(np.log(10) / 20))
     return {name: audio * gains for name, audio in stems.items()}
 
 
@@ -233,6 +234,44 @@ def _turned_down(
 ) -> dict[str, Stereo]:
     gains = _between(_smooth(np.concatenate([before, asked, coming])))[len(before) * GROUP :]
     return {name: audio * gains[: audio.shape[1]] for name, audio in stems.items()}
+
+
+class HighPass:
+    """Butterworth's second order at `LOWEST_HERTZ` for both sides, block by block: takes off an offset.
+
+    Its two poles are one complex first-order filter, s[n] = pole s[n - 1] + x[n - 1], y = gain x + 2 Re(share s). Within
+    `SPAN` samples that is a product with small matrices, and only every `SPAN`-th s goes through a recursion.
+    """
+
+    SPAN = 20
+
+    def __init__(self) -> None:
+        b, a = scipy.signal.butter(2, LOWEST_HERTZ, "highpass", fs=SAMPLE_RATE)
+        pole = np.roots(a)[0]
+        share = (b[0] * pole**2 + b[1] * pole + b[2]) / (pole - np.conj(pole))
+        powers = pole ** np.arange(self.SPAN)
+        heard = 2 * (share * powers).real  # of x[0], at 1, 2, ...
+        inside = b[0] * np.eye(self.SPAN)
+        for n in range(self.SPAN):
+            inside[n, n + 1 :] = heard[: self.SPAN - n - 1]
+        self.inside = inside.astype(np.float32)
+        self.gathered = np.stack([powers[::-1].real, powers[::-1].imag], axis=1).astype(np.float32)
+        self.sounds_on = 2 * np.stack([(share * powers).real, -(share * powers).imag]).astype(np.float32)
+        self.step = pole**self.SPAN
+        self.state = np.zeros((2, 1), np.complex128)
+
+    def __call__(self, block: Stereo) -> Stereo:
+        """`block`, a multiple of `SPAN` samples long."""
+        spans = np.ascontiguousarray(block).reshape(-1, self.SPAN)
+        gathered = (spans @ self.gathered).reshape(2, -1, 2).astype(np.float64).view(np.complex128)[..., 0]
+        states, last = scipy.signal.lfilter(
+            [1.0], [1.0, -self.step], gathered, axis=1, zi=self.step * self.state
+        )
+        before = np.concatenate([self.state, states[:, :-1]], axis=1)
+        self.state = last / self.step
+        result = spans @ self.inside
+        result += before.reshape(-1, 1).view(np.float64).astype(np.float32) @ self.sounds_on
+        return result.reshape(2, -1)
 
 
 class Room:
@@ -244,8 +283,7 @@ class Room:
     """
 
     def __init__(self, *, seconds: float, wet: float, seed: int = 0) -> None:
-        self.filter = scipy.signal.butter(2, LOWEST_HERTZ, "highpass", fs=SAMPLE_RATE, output="sos")
-        self.state = np.zeros((len(self.filter), 2, 2))
+        self.high_pass = HighPass()
         self.response = (
             _tail(np.random.default_rng(seed), seconds, SAMPLE_RATE // SLOWER) * wet if wet else None
         )
@@ -253,17 +291,17 @@ class Room:
         self.last = np.zeros((2, 1), np.float32)
 
     def __call__(self, block: Stereo) -> Stereo:
-        """`block`, a multiple of four samples long and longer than the tail."""
-        dry, self.state = scipy.signal.sosfilt(self.filter, block, axis=1, zi=self.state)
-        audio = dry.astype(np.float32)
+        """`block`, a multiple of `HighPass.SPAN` samples long and longer than the tail."""
+        audio = self.high_pass(block)
         if self.response is None:
             return audio
-        send = audio.mean(axis=0).reshape(-1, SLOWER).mean(axis=1)
-        wet = scipy.signal.oaconvolve(send[None], self.response, axes=1).astype(np.float32)
+        send = (audio[0] + audio[1]).reshape(-1, SLOWER) @ np.full(SLOWER, 0.5 / SLOWER, np.float32)
+        wet = scipy.signal.oaconvolve(send[None], self.response, axes=1)
         wet[:, : self.tail.shape[1]] += self.tail
         self.tail = wet[:, len(send) :]
         wet = np.concatenate([self.last, wet[:, : len(send)]], axis=1)
         self.last = wet[:, -1:]
         rising = np.arange(SLOWER, dtype=np.float32) / SLOWER
-        between = wet[:, :-1, None] * (1 - rising) + wet[:, 1:, None] * rising
-        return audio + between.reshape(2, -1)
+        between = np.stack([wet[:, :-1].ravel(), wet[:, 1:].ravel()], axis=1) @ np.stack([1 - rising, rising])
+        audio += between.reshape(2, -1)
+        return audio

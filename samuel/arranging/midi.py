@@ -172,7 +172,8 @@ def _in_order(events: list[tuple[int, Any]]) -> Any:
     ordered = sorted(events, key=lambda event: (event[0], event[1].type != "note_off"))
     track = mido.MidiTrack()
     for (before, _), (tick, message) in pairwise([(0, None), *ordered]):
-        track.append(message.copy(time=tick - before))
+        message.time = tick - before
+        track.append(message)
     track.append(mido.MetaMessage("end_of_track"))
     return track
 

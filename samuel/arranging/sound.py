@@ -51,14 +51,17 @@ def render_blocks(
         stream = synthesiser.stream(everybody, BLOCK)
         for start in range(0, count, BLOCK):
             length = min(BLOCK, count - start)
-            silent = np.zeros((2, BLOCK), np.float32)
+            silent = np.zeros((BLOCK, 2), np.float32).T  # side by side, as players' audio is
             stems: dict[str, np.ndarray] = dict.fromkeys(rooms if by_part else STEMS, silent)
-            whole = np.zeros((2, BLOCK), np.float32)
+            whole = np.zeros_like(silent)
             for name, audio in next(stream).items():
                 audio *= gains[name]
-                whole += audio
+                if arrangement.energy:
+                    whole += audio
                 if name in louder:
-                    stems[stem_of[name]] = stems[stem_of[name]] + louder[name] * audio
+                    audio *= louder[name]
+                    stem = stem_of[name]
+                    stems[stem] = audio if stems[stem] is silent else np.add(stems[stem], audio, out=audio)
             yield (
                 {
                     name: rooms[name](a)[:, :length] if name in rooms else a[:, :length]

@@ -160,4 +160,5 @@ class _Player:
         if done < samples:
             self.synth.generate_simple(samples - done, memory[8 * done :])
         self.position = stop
-        return audio.T * self.gain
+        audio *= self.gain
+        return audio.T
