@@ -12,7 +12,7 @@ from jobs.runtime.options import MaxMinutes
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from samuel.harmonizing.recordings import SheetTask
+    from samuel.generation.lead_sheets import SheetTask
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -26,7 +26,7 @@ class MakeSheets:
     def __init__(self, locks: dict[str, Any], separator: str | None, max_seconds: float) -> None:
         import torch
 
-        from samuel.harmonizing.recordings import SheetMaker
+        from samuel.generation.lead_sheets import SheetMaker
         from samuel.lead_sheet.locks import Locks
         from samuel.separation import load_separator
 
@@ -35,7 +35,7 @@ class MakeSheets:
         self.maker = SheetMaker(Locks.parse(**locks), loaded, max_seconds)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        from samuel.harmonizing.recordings import SheetTask
+        from samuel.generation.lead_sheets import SheetTask
 
         task = json.loads(row["task"])
         report = self.maker(SheetTask(**task | {"files": tuple(map(tuple, task["files"]))}))
@@ -85,7 +85,7 @@ def main(
     from rich.console import Console
 
     from jobs.runtime.options import from_anywhere
-    from samuel.harmonizing.recordings import tasks_in
+    from samuel.generation.lead_sheets import tasks_in
     from samuel.lead_sheet.locks import Locks
     from samuel.separation import load_separator
     from samuel.storage import absolute, check_writable
@@ -123,7 +123,7 @@ def make(
     from jobs.runtime.costs import MachineHours
     from jobs.runtime.progress import counting
     from jobs.runtime.worker_pool import choose_workers
-    from samuel.harmonizing.recordings import SheetReport
+    from samuel.generation.lead_sheets import SheetReport
     from samuel.storage import join, list_files, read_bytes, write_atomic
 
     present = {str(join(out, file.name)) for file in list_files(out).files}

@@ -25,8 +25,8 @@ from samuel.evaluation.features import audio_features
 from samuel.evaluation.reference import estimate_reference
 from samuel.evaluation.statistics import estimate, text
 from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord import parse_chord
 from samuel.lead_sheet.sheet import parse_key
-from samuel.rendering.harmony import parse_chord
 from samuel.rendering.song import ANNOTATIONS
 from samuel.stems.reading import read_stems
 from samuel.transcription import transcribe

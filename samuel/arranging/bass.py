@@ -8,7 +8,7 @@ from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import Part
 from samuel.arranging.pen import Pen, strokes
 from samuel.arranging.styles import bar_steps
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 
 LOWEST = 28
 NEAR = 0.26  # beats: a stroke this near to a chord's beginning is its first

@@ -11,7 +11,7 @@ from samuel.arranging.singing import Singing
 from samuel.arranging.styles import PIANOS, STRINGS
 from samuel.arranging.voicing import opened, voiced
 from samuel.lead_sheet import LeadSheet
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 
 STYLE = "calm"
 AGAIN = 1.2  # seconds between two strikes of one chord, at least

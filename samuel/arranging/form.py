@@ -16,7 +16,7 @@ from samuel.arranging.styles import COMPOUND_STEPS, SIMPLE_STEPS, Style
 from samuel.arranging.tempo import Tempo
 from samuel.arranging.voicing import opened
 from samuel.lead_sheet import LeadSheet, LeadSheetError
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 
 SECTION_BARS = 8
 CUT_SECONDS = 1.0  # a voice that sings up to here before the end of the recording is cut off there: no ending

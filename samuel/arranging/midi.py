@@ -14,7 +14,7 @@ from typing import Any
 from samuel.arranging.arrangement import Arrangement
 from samuel.arranging.part import Part
 from samuel.lead_sheet.chord_names import chord_name
-from samuel.rendering.score import Key
+from samuel.lead_sheet.signatures import Key
 
 TICKS_A_QUARTER = 960
 DRUM_CHANNEL = 9

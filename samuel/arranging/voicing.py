@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from samuel.rendering.harmony import QUALITIES, Chord
+from samuel.lead_sheet.chord import QUALITIES, Chord
 
 MOST_TONES = 4
 FIFTH = 7

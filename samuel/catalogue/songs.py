@@ -21,10 +21,10 @@ from typing import Literal
 
 from samuel import storage
 from samuel.catalogue import tables, titles
-from samuel.catalogue.listing import AUDIO_EXTENSIONS, extension, is_audio, is_hidden, left_out
 from samuel.catalogue.tables import URL, Entry
 from samuel.stems.layouts import STEM_FILE_ENDINGS, Found, StemsSong, find_stems
 from samuel.stems.names import folded, song_name
+from samuel.storage.audio_names import AUDIO_EXTENSIONS, extension, is_audio, is_hidden, left_out
 
 DEMO_SONGS = Path(__file__).parents[1] / "demo_songs"
 """A folder of short songs that come with the package, free to share: see its CREDITS.md."""

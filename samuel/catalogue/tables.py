@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from samuel.catalogue import titles
-from samuel.catalogue.listing import AUDIO_EXTENSIONS, is_audio
+from samuel.storage.audio_names import AUDIO_EXTENSIONS, is_audio
 
 TITLE_COLUMNS = (
     *("song_name", "song_title", "track_name", "track_title", "title", "song", "track", "name"),

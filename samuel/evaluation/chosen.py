@@ -15,8 +15,8 @@ from samuel.evaluation.rhythm import beat_f1
 from samuel.evaluation.statistics import estimate, paired_difference, text
 from samuel.harmonizing.melody_fit import Notes, melody_fit
 from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.chord_names import key_name
-from samuel.rendering.harmony import Chord
 
 TEMPO_TOLERANCE = 0.04
 MEASURES = (

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from samuel.catalogue.songs import AUDIO_EXTENSIONS
 from samuel.storage import as_path, join, kind_of, list_files
+from samuel.storage.audio_names import AUDIO_EXTENSIONS
 
 
 @dataclass(frozen=True)

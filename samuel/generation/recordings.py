@@ -20,7 +20,6 @@ from samuel.arranging import write_midi, write_stems
 from samuel.arranging.part import STEMS
 from samuel.audio import AudioError
 from samuel.audio.loudness import check_levels, encoded, loudness, loudness_remark, mix
-from samuel.catalogue.songs import AUDIO_EXTENSIONS
 from samuel.config import SAMPLE_RATE
 from samuel.errors import in_words
 from samuel.generation.config import GenerationConfig
@@ -41,6 +40,7 @@ from samuel.storage import (
     read_bytes,
     write_atomic,
 )
+from samuel.storage.audio_names import AUDIO_EXTENSIONS
 from samuel.storage.overwriting import refuse_overwriting, refuse_within
 from samuel.vocals import Voice
 

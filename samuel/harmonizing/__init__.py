@@ -8,7 +8,6 @@ key.py              pitch classes -> key
 network.py          what is sung, beat by beat -> chords and key (weights/)
 chords.py           the likeliest path through the network's chords, and the next likely ones
 harmonizer.py       all of it, in order
-recordings.py       recordings in files -> lead sheets in files
 examples.py, singing.py, voices.py, *_training.py, training.py
                     what the networks learn from and how: jobs/train_harmonizer.py
 melody_fit.py       how well chords carry a melody

@@ -17,7 +17,7 @@ from samuel.harmonizing.beat_network import FRAME, BeatNetwork, beat_curves
 from samuel.harmonizing.training import load_weights
 from samuel.lead_sheet.locks import Locks
 from samuel.lead_sheet.sheet import FOUR
-from samuel.rendering.score import Metre
+from samuel.lead_sheet.signatures import Metre
 from samuel.vocals.features import VocalFeatures
 
 PLAIN_BPM = 100.0  # where no tempo is to be found

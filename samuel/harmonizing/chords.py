@@ -15,8 +15,8 @@ from samuel.harmonizing.examples import moved_key, signature_of
 from samuel.harmonizing.key import KEYS, key_scores
 from samuel.harmonizing.network import CHORDS, TRIADS, ChordNetwork, inputs
 from samuel.harmonizing.training import load_weights
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Key
+from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.signatures import Key
 
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORKS = (
@@ -116,7 +116,7 @@ def viterbi(scores: Float[np.ndarray, "steps states"], change: Float[np.ndarray,
 
 def plain_chords(key: Key, spans: Sequence[tuple[float, float]], variation: int = 0) -> tuple[Chord, ...]:
     """A loop of four bars over `spans`."""
-    from samuel.rendering.harmony import parse_chord
+    from samuel.lead_sheet.chord import parse_chord
 
     loop = LOOPS[key.mode][variation % len(LOOPS[key.mode])].split()
     by = key.tonic if key.mode == "major" else key.tonic + 3

@@ -9,9 +9,9 @@ from samuel.harmonizing.chords import chords_over, likeliest_chords, plain_chord
 from samuel.harmonizing.key import KEYS
 from samuel.harmonizing.melody import sung_on
 from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.locks import Locks
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Key
+from samuel.lead_sheet.signatures import Key
 from samuel.vocals.features import VocalFeatures
 
 PLAIN_BEATS = 1.0  # of pitch: with less, the chords are a plain loop

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from samuel.lead_sheet.signatures import Key
 from samuel.rendering.keys import MAJOR_PROFILE, MINOR_PROFILE
-from samuel.rendering.score import Key
 
 KEYS = tuple(Key(tonic, mode) for mode in ("major", "minor") for tonic in range(12))
 SURE = 0.05  # of the correlation, before the second best

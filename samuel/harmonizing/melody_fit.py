@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 
 Notes = Sequence[tuple[float, float, int]]
 CONSONANCE = (1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from samuel.harmonizing.key import key_scores
 from samuel.harmonizing.sung import SUNG
-from samuel.rendering.harmony import QUALITIES, Chord
+from samuel.lead_sheet.chord import QUALITIES, Chord
 
 INPUTS = SUNG + 4 + 3 + 24 + 12
 TRIADS = ("maj", "min", "dim")

@@ -5,9 +5,9 @@ A chord may lose a tension that no player here plays (C13#11 is played as C13); 
 
 import re
 
+from samuel.lead_sheet.chord import QUALITIES, Chord, pitch_class
 from samuel.lead_sheet.sheet import LeadSheetError
-from samuel.rendering.harmony import QUALITIES, Chord, pitch_class
-from samuel.rendering.score import Key
+from samuel.lead_sheet.signatures import Key
 
 NO_CHORD = "N.C."
 SUFFIXES = {
@@ -16,7 +16,7 @@ SUFFIXES = {
     "sus4(b7)": "7sus4", "9": "9", "maj9": "maj9", "min9": "m9", "11": "11", "13": "13", "7(b5,*5)": "7b5",
     "7(*5)": "7no5", "min7(*5)": "m7no5", "maj7(*5)": "maj7no5", "maj(*5)": "no5", "min(*5)": "mno5", "5": "5", "1": "1",
 }  # fmt: skip
-"""How each quality of `samuel.rendering.harmony.QUALITIES` is written after its root."""
+"""How each quality of `samuel.lead_sheet.chord.QUALITIES` is written after its root."""
 
 _SPELLINGS = {suffix: quality for quality, suffix in SUFFIXES.items()} | {
     "M": "maj", "major": "maj", "Maj": "maj", "min": "min", "-": "min", "mi": "min", "minor": "min",

@@ -7,9 +7,9 @@ each bar.
 import re
 from pathlib import Path
 
+from samuel.lead_sheet.chord import Chord, parse_chord
 from samuel.lead_sheet.sheet import LeadSheet, LeadSheetError
-from samuel.rendering.harmony import Chord, parse_chord
-from samuel.rendering.score import Metre
+from samuel.lead_sheet.signatures import Metre
 
 
 def beats_path(path: Path) -> Path:

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, replace
 
 from samuel.lead_sheet.sheet import LeadSheet, LeadSheetError, parse_key, steady_beats
+from samuel.lead_sheet.signatures import Key, Metre
 from samuel.lead_sheet.text import Chart, parse_chart, parse_metre
-from samuel.rendering.score import Key, Metre
 
 BPM = (20.0, 400.0)
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.chord_names import chord_name, key_name, parse_chord_name
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError, parse_key
+from samuel.lead_sheet.signatures import Metre
 from samuel.lead_sheet.text import metre_name, parse_metre
-from samuel.rendering.harmony import QUALITIES, Chord
-from samuel.rendering.score import Metre
 
 TICKS = 480  # a quarter
 FIRST_BEAT, END, UNKNOWN = "first beat", "end", "?"

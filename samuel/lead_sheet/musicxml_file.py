@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from samuel.lead_sheet.chord import NOTE_NAMES, Chord, quality_of
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError
+from samuel.lead_sheet.signatures import Key, Metre
 from samuel.lead_sheet.text import metre_name, parse_metre
-from samuel.rendering.harmony import NOTE_NAMES, Chord, quality_of
-from samuel.rendering.score import Key, Metre
 
 KINDS = {
     "maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented", "sus2": "suspended-second",

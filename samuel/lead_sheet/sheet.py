@@ -1,6 +1,6 @@
 """The lead sheet: beats, downbeats, chords, key, metre and energy of a song, on its own clock.
 
-All times are seconds from the start of the recording. Chord labels in JSON are Harte's (`samuel.rendering.harmony`).
+All times are seconds from the start of the recording. Chord labels in JSON are Harte's (`samuel.lead_sheet.chord`).
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from samuel.rendering.harmony import Chord, parse_chord, pitch_class
-from samuel.rendering.score import Key, Metre
+from samuel.lead_sheet.chord import Chord, parse_chord, pitch_class
+from samuel.lead_sheet.signatures import Key, Metre
 
 FOUR = Metre(4)
 SAME_TIME = 0.005  # seconds: a downbeat is a beat up to here, and chords may touch

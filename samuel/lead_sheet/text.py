@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.chord_names import chord_name, key_name, parse_chord_name
 from samuel.lead_sheet.sheet import LeadSheet, LeadSheetError
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Metre
+from samuel.lead_sheet.signatures import Metre
 
 REPEAT = "%"
 DOUBT = "?"

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from itertools import accumulate
 
-from samuel.rendering.score import Metre, ScoreError, metre_of
+from samuel.lead_sheet.signatures import Metre
+from samuel.rendering.score import ScoreError, metre_of
 
 Signature = tuple[int, int]
 """Of time: (6, 8) is 6/8."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Metre, Note
+from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.signatures import Metre
+from samuel.rendering.score import Note
 
 _ESTIMATED = ("maj", "min", "dim", "aug", "sus4", "7", "maj7", "min7", "hdim7", "dim7")
 _RARE = ("dim", "aug", "sus4", "hdim7", "dim7")

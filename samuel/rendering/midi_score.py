@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from samuel.lead_sheet.chord import Chord, parse_chord
+from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.bars import BarGrid, Signature, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
-from samuel.rendering.harmony import Chord, parse_chord
 from samuel.rendering.keys import find_key
 from samuel.rendering.midi_file import MidiScore, read_midi_file
-from samuel.rendering.score import Metre, Note, Score, ScoreError, single_voice, tempo_or_none
+from samuel.rendering.score import Note, Score, ScoreError, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 

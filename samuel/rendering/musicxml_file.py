@@ -14,8 +14,8 @@ from html import unescape
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from samuel.lead_sheet.chord import MAJOR_SCALE
 from samuel.rendering.bars import Signature
-from samuel.rendering.harmony import MAJOR_SCALE
 from samuel.rendering.musicxml_harmony import Symbol, read_harmony
 from samuel.rendering.repeats import BarMarks
 from samuel.rendering.score import ScoreError, metre_of

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from samuel.lead_sheet import LeadSheetError
+from samuel.lead_sheet.chord import MAJOR_SCALE, QUALITIES, Chord, pitch_class, quality_of
 from samuel.lead_sheet.chord_names import parse_chord_name
-from samuel.rendering.harmony import MAJOR_SCALE, QUALITIES, Chord, pitch_class, quality_of
 from samuel.rendering.score import ScoreError
 from samuel.rendering.xml_text import count_of, number_of, text_of
 

@@ -11,23 +11,15 @@ from fractions import Fraction
 from itertools import accumulate, zip_longest
 from pathlib import Path
 
+from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.signatures import Key, Metre
 from samuel.rendering.bars import BarGrid, Signature, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
-from samuel.rendering.harmony import Chord
 from samuel.rendering.keys import estimate_key, find_key
 from samuel.rendering.musicxml_file import Measure, Part, Sheet, SheetNote, read_musicxml
 from samuel.rendering.musicxml_harmony import Symbol
 from samuel.rendering.repeats import BarMarks, play_order
-from samuel.rendering.score import (
-    MOST_QUARTERS,
-    Key,
-    Metre,
-    Note,
-    Score,
-    ScoreError,
-    single_voice,
-    tempo_or_none,
-)
+from samuel.rendering.score import MOST_QUARTERS, Note, Score, ScoreError, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 _MODES = {"dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "aeolian": 9, "minor": 9, "locrian": 11}

@@ -11,7 +11,7 @@ import numpy as np
 from samuel.arranging.form import SECTION_BARS
 from samuel.arranging.styles import Style, metre_kind, styles_for
 from samuel.arranging.tempo import Tempo
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 from samuel.rendering.score import Note, Score
 from samuel.rendering.singer import Singer, draw_singer
 from samuel.rendering.timing import draw_tempo

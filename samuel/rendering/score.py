@@ -6,7 +6,8 @@ downbeat. Pitches are MIDI numbers (60 = middle C). The melody has one voice.
 
 from dataclasses import dataclass, replace
 
-from samuel.rendering.harmony import NOTE_NAMES, Chord
+from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.signatures import Key, Metre
 
 
 class ScoreError(ValueError):
@@ -21,14 +22,6 @@ class Note:
     end: float
     pitch: int
     lyric: str = ""
-
-
-@dataclass(frozen=True)
-class Metre:
-    """`beats` in a bar; a beat splits into 2 (simple metre) or 3 (compound metre, such as 6/8)."""
-
-    beats: int
-    division: int = 2
 
 
 MOST_QUARTERS = 20_000.0
@@ -55,19 +48,6 @@ def tempo_or_none(beats_per_minute: float | None) -> float | None:
     """None for a tempo that nobody can play."""
     known = beats_per_minute is not None and SLOWEST <= beats_per_minute <= FASTEST
     return beats_per_minute if known else None
-
-
-@dataclass(frozen=True)
-class Key:
-    """`tonic` is a pitch class; `mode` is "major" or "minor"."""
-
-    tonic: int
-    mode: str
-
-    @property
-    def label(self) -> str:
-        """As mir_eval.key writes it: "Eb major"."""
-        return f"{NOTE_NAMES[self.tonic]} {self.mode}"
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from samuel import storage
 from samuel.audio import AudioError
 from samuel.audio.reading import count_streams, read_audio
 from samuel.audio.timeline import Tell
-from samuel.catalogue.listing import UNREADABLE_AUDIO, extension, is_audio, is_hidden
 from samuel.config import SAMPLE_RATE
 from samuel.separation import Stems
 from samuel.stems.content import BLOCK, MOST_SHIFT, Comparison, shift_of, sketch
 from samuel.stems.layouts import STEM_FILE_ENDINGS, StemsSong, find_stems
 from samuel.stems.names import role_of, stem_of, words_of
+from samuel.storage.audio_names import UNREADABLE_AUDIO, extension, is_audio, is_hidden
 
 VOICE = "the voice"
 MUSDB18_STREAMS = ("drums", "bass", "other", "vocals")

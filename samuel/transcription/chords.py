@@ -15,7 +15,7 @@ from torch import Tensor
 from samuel.audio import is_silent, resample
 from samuel.config import SAMPLE_RATE
 from samuel.harmonizing.chords import viterbi
-from samuel.rendering.harmony import Chord, parse_chord
+from samuel.lead_sheet.chord import Chord, parse_chord
 
 RATE = 22_050
 HOP_SAMPLES = 512

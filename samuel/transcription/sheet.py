@@ -12,9 +12,9 @@ from samuel.harmonizing.beats import find_grid
 from samuel.harmonizing.chords import joined
 from samuel.harmonizing.key import find_key
 from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord import parse_chord
 from samuel.lead_sheet.energy import energy_of
 from samuel.lead_sheet.locks import Locks
-from samuel.rendering.harmony import parse_chord
 from samuel.transcription import beats, chords
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from samuel.arranging import Arrangement, PlayedNote
 from samuel.lead_sheet import LeadSheet
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.sheet import steady_beats
 from samuel.lead_sheet.text import parse_chart, parse_metre
-from samuel.rendering.harmony import Chord
 from samuel.vocals import VocalFeatures
 
 CHART = "| C#m | G#m | E | B |"

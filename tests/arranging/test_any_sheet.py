@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from samuel.arranging import PARTS, STYLES, arrange, write_midi
 from samuel.lead_sheet import LeadSheet
-from samuel.rendering.harmony import QUALITIES, Chord
-from samuel.rendering.score import Metre
+from samuel.lead_sheet.chord import QUALITIES, Chord
+from samuel.lead_sheet.signatures import Metre
 from tests.arranging.sheets import notes_of, voice, wrong_notes
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from samuel.arranging import Arrangement, Part, PlayedNote, arrange, write_midi
 from samuel.lead_sheet import LeadSheet
-from samuel.rendering.score import Key
+from samuel.lead_sheet.signatures import Key
 from tests.arranging.sheets import lead_sheet
 
 

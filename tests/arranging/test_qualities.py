@@ -1,8 +1,8 @@
 """The band plays chords of one and two notes, and others without a fifth, and they gain none."""
 
 from samuel.arranging import STYLES, arrange
+from samuel.lead_sheet.chord import QUALITIES
 from samuel.lead_sheet.chord_names import SUFFIXES
-from samuel.rendering.harmony import QUALITIES
 from tests.arranging.sheets import lead_sheet, notes_of, wrong_notes
 
 

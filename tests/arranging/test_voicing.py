@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samuel.arranging.voicing import tones_of, voiced
-from samuel.rendering.harmony import QUALITIES, Chord
+from samuel.lead_sheet.chord import QUALITIES, Chord
 
 
 @pytest.mark.parametrize("quality", QUALITIES)

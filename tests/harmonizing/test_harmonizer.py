@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from samuel.harmonizing import find_lead_sheet
 from samuel.lead_sheet.locks import Locks
-from samuel.rendering.score import Key, Metre
+from samuel.lead_sheet.signatures import Key, Metre
 from samuel.vocals.features import VocalFeatures
 from tests.harmonizing.sung import HOP, sung, tune
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samuel.harmonizing.melody_fit import melody_fit
-from samuel.rendering.harmony import Chord
+from samuel.lead_sheet.chord import Chord
 
 C, F = Chord(0.0, 4.0, 0, "maj"), Chord(4.0, 8.0, 5, "maj")
 

@@ -25,8 +25,8 @@ from samuel.harmonizing.network import CHORDS, ChordNetwork, sameness, triad_of
 from samuel.harmonizing.singing import sing_features
 from samuel.harmonizing.sung import SUNG, sung_beats
 from samuel.harmonizing.training import TrainingConfig, load_weights, save_weights, train
-from samuel.rendering.harmony import parse_chord
-from samuel.rendering.score import Key
+from samuel.lead_sheet.chord import parse_chord
+from samuel.lead_sheet.signatures import Key
 from tests.harmonizing.sung import TUNE, tune
 
 EXACT = Disturbance(*[0.0] * 11)

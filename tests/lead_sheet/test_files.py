@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samuel.lead_sheet import LeadSheet, LeadSheetError, musicxml_file
+from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.files import check_length, click, read_lead_sheet, write_lead_sheet
-from samuel.rendering.harmony import QUALITIES, Chord
-from samuel.rendering.score import Key, Metre
+from samuel.lead_sheet.signatures import Key, Metre
 
 
 @st.composite

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from samuel.lead_sheet import LeadSheet, LeadSheetError
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.frames import frame_times, sheet_frames
 from samuel.lead_sheet.sheet import steady_beats
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Key, Metre
+from samuel.lead_sheet.signatures import Key, Metre
 
 FRAME = 2048 / 44100
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samuel.lead_sheet import LeadSheet, LeadSheetError
+from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.chord_names import SUFFIXES, chord_name, parse_chord_name
 from samuel.lead_sheet.locks import Locks, parse_energy
 from samuel.lead_sheet.sheet import parse_key, steady_beats
+from samuel.lead_sheet.signatures import Key, Metre
 from samuel.lead_sheet.text import chart_text, heading, metre_name, parse_chart, parse_metre, sheet_text
-from samuel.rendering.harmony import Chord
-from samuel.rendering.score import Key, Metre
 
 
 @pytest.mark.parametrize(

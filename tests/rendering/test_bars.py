@@ -2,8 +2,9 @@
 
 import pytest
 
+from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.bars import BarGrid, grid_of
-from samuel.rendering.score import Metre, ScoreError
+from samuel.rendering.score import ScoreError
 
 
 def downbeats(lengths: list[int | float], **options) -> list[float]:

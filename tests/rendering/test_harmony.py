@@ -7,8 +7,8 @@ import mir_eval.chord
 import numpy as np
 import pytest
 
+from samuel.lead_sheet.chord import QUALITIES, Chord, parse_chord, pitch_class, quality_of
 from samuel.lead_sheet.chord_names import chord_name, parse_chord_name
-from samuel.rendering.harmony import QUALITIES, Chord, parse_chord, pitch_class, quality_of
 from samuel.rendering.musicxml_harmony import KINDS, read_harmony
 from samuel.rendering.score import ScoreError
 from tests.rendering.scores import harmony

@@ -5,8 +5,9 @@ from pathlib import Path
 import mido
 import pytest
 
+from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.midi_score import read_midi
-from samuel.rendering.score import Metre, Score, ScoreError
+from samuel.rendering.score import Score, ScoreError
 from tests.rendering.scores import TICKS, signature, timed_track, write_midi, write_tracks
 
 Notes = list[tuple[float, float, int]]

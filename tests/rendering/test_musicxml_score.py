@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.musicxml_score import read_musicxml_score
-from samuel.rendering.score import Metre, Score, ScoreError
+from samuel.rendering.score import Score, ScoreError
 from tests.rendering.scores import harmony, key, note, repeat, rest, time, write_musicxml
 
 WHOLE = note("C", 8)

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from samuel.lead_sheet import LeadSheetError
+from samuel.lead_sheet.chord import QUALITIES, parse_chord
 from samuel.lead_sheet.chord_names import chord_name, parse_chord_name
-from samuel.rendering.harmony import QUALITIES, parse_chord
 from samuel.rendering.library import read_score
 from samuel.rendering.repeats import MOST_BARS, BarMarks, play_order
 from samuel.rendering.score import Score, ScoreError

@@ -11,7 +11,7 @@ from samuel.arranging.mastering import loudness
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.compiled import librosa
 from samuel.config import SAMPLE_RATE
-from samuel.rendering.harmony import parse_chord
+from samuel.lead_sheet.chord import parse_chord
 from samuel.rendering.library import read_score
 from samuel.rendering.score import Score
 from samuel.rendering.song import STEMS, RenderedSong, render_song

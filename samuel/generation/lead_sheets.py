@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
-from samuel.catalogue.songs import AUDIO_EXTENSIONS
 from samuel.config import SAMPLE_RATE
 from samuel.errors import in_words
 from samuel.generation.config import GenerationConfig
@@ -18,6 +17,7 @@ from samuel.lead_sheet.locks import Locks
 from samuel.lead_sheet.text import chart_text, metre_name
 from samuel.separation import Separator
 from samuel.storage import StorageError, join, list_files, write_atomic
+from samuel.storage.audio_names import AUDIO_EXTENSIONS
 from samuel.storage.overwriting import refuse_within
 from samuel.vocals import extract_features, normal_form
 
