@@ -99,7 +99,11 @@ def main(
         ),
     ] = None,
     soundfont: Annotated[
-        str | None, typer.Option(help="An .sf2 or .sf3 with the arrangement's instruments.")
+        str | None,
+        typer.Option(
+            help="An .sf2 or .sf3 with the arrangement's instruments. Default: the best one installed, "
+            "or FluidR3Mono_GM.sf3, which comes with this package."
+        ),
     ] = None,
     lead_sheet: Annotated[
         str | None,

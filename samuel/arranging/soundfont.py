@@ -18,7 +18,12 @@ from samuel.arranging.presets import PresetFile
 from samuel.config import SAMPLE_RATE
 
 SHIPPED = Path(__file__).parent / "fonts" / "FluidR3Mono_GM.sf3"
-BETTER = ("MuseScore_General.sf3", "MuseScore_General.sf2", "MuseScore_General_Lite.sf3")
+BETTER = (
+    "MuseScore_General.sf3",
+    "MuseScore_General.sf2",
+    "FluidR3_GM.sf2",  # the shipped one before it was made mono and compressed
+    "MuseScore_General_Lite.sf3",
+)
 FOLDERS = tuple(Path("/usr/share") / name for name in ("sounds/sf3", "sounds/sf2", "soundfonts"))
 
 DRUM_BANK = 128
@@ -35,7 +40,10 @@ _PHRASES = {
 
 
 def best_soundfont() -> Path:
-    """One of `BETTER` where the system has it, otherwise the font that comes with this package."""
+    """One of `BETTER` where the system has it, otherwise the font that comes with this package.
+
+    For what is listened to. Songs to train on are always played with `SHIPPED`, the same on every machine.
+    """
     return next((path for name in BETTER for folder in FOLDERS if (path := folder / name).is_file()), SHIPPED)
 
 

@@ -27,6 +27,9 @@ from samuel.arranging.presets import PresetFile
 from samuel.arranging.soundfont import SHIPPED, best_soundfont
 from samuel.compiled import librosa
 from samuel.config import SAMPLE_RATE
+from samuel.generation.direction import Direction, Director
+from samuel.popdb import guides
+from samuel.rendering.renderer import Options, Renderer
 from tests.arranging.sheets import lead_sheet
 
 TIMGM = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
@@ -234,8 +237,20 @@ def test_a_font_of_ones_own_is_used_and_the_best_one_otherwise(
     assert SoundFontSynthesiser(TIMGM).path == TIMGM
     monkeypatch.setattr("samuel.arranging.soundfont.FOLDERS", (tmp_path,))
     assert best_soundfont() == SHIPPED
+    for name in ("FluidR3_GM.sf2", "MuseScore_General.sf3"):  # the better one is found beside the other, too
+        shutil.copy(TIMGM, tmp_path / name)
+        assert SoundFontSynthesiser().path == tmp_path / name
+        assert Director(Direction()).synthesiser.path == tmp_path / name
+    assert Director(Direction(soundfont=str(TIMGM))).synthesiser.path == TIMGM
+
+
+def test_songs_to_train_on_are_played_with_the_font_that_everybody_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samuel.arranging.soundfont.FOLDERS", (tmp_path,))
     shutil.copy(TIMGM, tmp_path / "MuseScore_General.sf3")
-    assert SoundFontSynthesiser().path == tmp_path / "MuseScore_General.sf3"
+    assert Renderer(Options(out=tmp_path)).synthesiser.path == SHIPPED
+    assert guides._synthesiser.__wrapped__().path == SHIPPED
 
 
 def test_the_limiter_holds_every_peak_and_leaves_the_rest_alone() -> None:
