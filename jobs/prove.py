@@ -1,10 +1,13 @@
 """Songs whose accompaniment is known -> a table that says how well generation follows the singer. Run with --help."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.runtime.errors import user_errors
+
+if TYPE_CHECKING:
+    from samuel.catalogue.songs import Song
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -73,8 +76,8 @@ def main(
     from jobs.runtime.cluster import connect
     from jobs.runtime.progress import counting
     from jobs.runtime.worker_pool import choose_workers
-    from samuel.catalogue.songs import Song, read_catalogue
-    from samuel.evaluation.proof_report import Part, markdown, plots, rows_table, spectrograms
+    from samuel.evaluation.proof_figures import plots, spectrograms
+    from samuel.evaluation.proof_report import Part, markdown, rows_table
     from samuel.evaluation.report import parquet_of
     from samuel.evaluation.trial import JUDGES, AlignmentRun, Variation, fingerprint, parse_variation
     from samuel.generation import PRETRAINED
@@ -89,20 +92,7 @@ def main(
             raise ValueError(f"expected --split test, validation or all, got {split!r}")
         if judge not in JUDGES:
             raise ValueError(f"expected --judge {' or '.join(JUDGES)}, got {judge!r}")
-        found: dict[str, list[Song]] = {}
-        if songs:
-            everything = [
-                song for folder in songs for song in read_catalogue(folder).songs if song.kind == "stems"
-            ]
-            found["rendered songs"] = [song for song in everything if split in ("all", song.split)]
-        if real:
-            found["real songs"] = [song for song in read_catalogue(real).songs if song.kind == "audio"]
-        for name, some in found.items():
-            found[name] = some[:limit]
-            if len(found[name]) < 2:
-                raise ValueError(
-                    f"expected two {name} or more, as one is compared with the others; found {len(some)}"
-                )
+        found = songs_to_prove(songs or [], real, split, limit)
         base = Variation("as given", absolute(checkpoint or PRETRAINED), codec, quality, None, guidance)
         _ = base.config
         variations = (base, *(parse_variation(one, base) for one in change or ()))
@@ -155,6 +145,26 @@ def main(
             write_atomic(join(out, file), data)
     console.print(files["proof.md"].decode(), markup=False)
     console.print(f"in {absolute(out)}: proof.md, proof.png, spectrograms.png, proof.parquet, audio/")
+
+
+def songs_to_prove(
+    rendered: list[str], real: str | None, split: str, limit: int | None
+) -> dict[str, list["Song"]]:
+    """The songs by kind, two of each or more. Raises ValueError where there are fewer."""
+    from samuel.catalogue.songs import read_catalogue
+
+    found: dict[str, list[Song]] = {}
+    if rendered:
+        stems = [song for folder in rendered for song in read_catalogue(folder).songs if song.kind == "stems"]
+        found["rendered songs"] = [song for song in stems if split in ("all", song.split)]
+    if real:
+        found["real songs"] = [song for song in read_catalogue(real).songs if song.kind == "audio"]
+    for name, some in found.items():
+        if len(some[:limit]) < 2:
+            raise ValueError(
+                f"expected two {name} or more, as one is compared with the others; found {len(some)}"
+            )
+    return {name: some[:limit] for name, some in found.items()}
 
 
 if __name__ == "__main__":

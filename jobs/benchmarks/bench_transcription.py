@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 from jaxtyping import Float
@@ -23,7 +22,7 @@ from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import MEASURES, agreement
 from samuel.evaluation.features import audio_features
 from samuel.evaluation.reference import estimate_reference
-from samuel.evaluation.statistics import estimate, text
+from samuel.evaluation.tables import markdown_table, mean_cell
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.chord import parse_chord
 from samuel.lead_sheet.sheet import parse_key
@@ -77,15 +76,13 @@ def main(
         f"`python jobs/benchmarks/bench_transcription.py` on {len(paths[:limit])} rendered songs of {seconds / len(paths[:limit]):.0f} s; "
         "means with 95% intervals over songs:",
         "",
-        "| | " + " | ".join(ways) + " |",
-        "|---" * (len(ways) + 1) + "|",
     ]
-    for metric in MEASURES:
-        cells = [text(estimate(np.array([one[metric.column] for one in rows]))) for rows in found.values()]
-        lines.append(f"| {metric.label} | " + " | ".join(cells) + " |")
-    lines.append(
-        "| x real time | " + " | ".join(f"{seconds / max(one, 1e-9):.0f}" for one in spent.values()) + " |"
-    )
+    rows = [
+        (metric.label, *(mean_cell([one[metric.column] for one in some]) for some in found.values()))
+        for metric in MEASURES
+    ]
+    rows.append(("x real time", *(f"{seconds / max(one, 1e-9):.0f}" for one in spent.values())))
+    lines += markdown_table(list(ways), rows)
     table = "\n".join(lines) + "\n"
     if output:
         output.write_text(table)

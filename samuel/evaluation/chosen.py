@@ -12,7 +12,8 @@ import numpy as np
 
 from samuel.evaluation.metrics import Metric
 from samuel.evaluation.rhythm import beat_f1
-from samuel.evaluation.statistics import estimate, paired_difference, text
+from samuel.evaluation.statistics import paired_difference, text
+from samuel.evaluation.tables import markdown_table, mean_cell
 from samuel.harmonizing.melody_fit import Notes, melody_fit
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.chord import Chord
@@ -95,22 +96,23 @@ def chosen_table(choices: Sequence[Choice]) -> list[str]:
         name: [carried(one.notes, sheet) for one, sheet in zip(choices, sheets[name], strict=True)]
         for name in sheets
     }
-    lines = ["| | found in the voice | another song's lead sheet |", "|---|---|---|"]
+    agreed = []
     for metric in MEASURES:
-        cells = [_cell([one[metric.column] for one in agree[name]]) for name in ("found", "another")]
-        lines.append(f"| {metric.label} | **{cells[0]}** | {cells[1]} |")
-    lines += [
-        "",
-        "| the sung notes under the chords | found | the song's own | another song's | found minus own |",
-        "|---|---|---|---|---|",
-    ]
+        found, another = (mean_cell([one[metric.column] for one in agree[name]]) for name in agree)
+        agreed.append((metric.label, f"**{found}**", another))
+    sung = []
     for metric in CARRIED:
         values = {name: np.array([one[metric.column] for one in carry[name]]) for name in sheets}
-        cells = [_cell(values[name]) for name in sheets]
-        cells.append(text(paired_difference(values["found"], values["own"]), "+"))
-        arrow = "lower is better" if metric.better == "lower" else "higher is better"
-        lines.append(f"| {metric.label} ({arrow}) | **{cells[0]}** | " + " | ".join(cells[1:]) + " |")
-    return lines
+        found, own, another = (mean_cell(values[name]) for name in sheets)
+        margin = text(paired_difference(values["found"], values["own"]), "+")
+        sung.append((f"{metric.label} ({metric.better} is better)", f"**{found}**", own, another, margin))
+    return [
+        *markdown_table(("found in the voice", "another song's lead sheet"), agreed),
+        "",
+        "The sung notes under the chords:",
+        "",
+        *markdown_table(("found", "the song's own", "another song's", "found minus own"), sung),
+    ]
 
 
 def chords_right(reference: Sequence[Chord], found: Sequence[Chord], seconds: float) -> tuple[float, float]:
@@ -131,7 +133,3 @@ def chords_right(reference: Sequence[Chord], found: Sequence[Chord], seconds: fl
         for compare in (mir_eval.chord.triads, mir_eval.chord.root)
     )
     return triads, roots
-
-
-def _cell(values: Sequence[float] | np.ndarray) -> str:
-    return text(estimate(np.array(values)))

@@ -5,14 +5,13 @@ To be read beside the true band and the codec's round trip of it: more is not be
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
 from samuel.evaluation.features import AudioFeatures
 from samuel.evaluation.harmony import Chord, bass_roots
 from samuel.evaluation.metrics import Metric
-from samuel.evaluation.statistics import estimate, text
+from samuel.evaluation.tables import markdown_table, mean_cell
 
 PLAYED = (
     Metric("notes", "notes a second", "of which a transcriber (basic-pitch) is sure, by a confidence of 0.5"),
@@ -42,11 +41,11 @@ def played(reference: Sequence[Chord], estimated: AudioFeatures) -> dict[str, fl
 
 def played_table(bands: Mapping[str, Iterable[tuple[Sequence[Chord], AudioFeatures]]]) -> list[str]:
     """Lines of Markdown: a row a band, with the chords that were asked for of each song, and what sounds."""
-    lines = ["| | " + " | ".join(metric.label for metric in PLAYED) + " |", "|---" * (len(PLAYED) + 1) + "|"]
+    rows = []
     for name, songs in bands.items():
         values = [played(chords, features) for chords, features in songs]
-        cells = [text(estimate(np.array([one[metric.column] for one in values]))) for metric in PLAYED]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        rows.append((name, *(mean_cell([one[metric.column] for one in values]) for metric in PLAYED)))
+    lines = markdown_table([metric.label for metric in PLAYED], rows)
     return [*lines, "", "; ".join(f"*{metric.label}*: {metric.meaning}" for metric in PLAYED) + "."]
 
 

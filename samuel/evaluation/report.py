@@ -17,6 +17,7 @@ from samuel.evaluation.musicnn import NAME, PATCH_SECONDS
 from samuel.evaluation.record import TrackRecord
 from samuel.evaluation.scores import values
 from samuel.evaluation.statistics import CONFIDENCE, FEW, Estimate, estimate, paired_difference
+from samuel.evaluation.tables import markdown_table
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 REFERENCE_SYSTEM = "truth"
@@ -220,38 +221,37 @@ def markdown(scores: pa.Table, facts: Facts) -> str:
         found.insert(0, (AESTHETICS, []))
     for group, rows in found:
         lines += [f"## {group.title}", "", group.note, ""]
-        lines += ["| | n | " + " | ".join(m.label for m in group.metrics) + " |"]
-        lines += ["|---" * (len(group.metrics) + 2) + "|"]
-        lines += [_markdown_row(row) for row in rows if row.kind == "system"]
+        cells = [_cells(row) for row in rows if row.kind == "system"]
         if group.name == AESTHETICS.name:
-            lines += [
-                f"| {q.system} (the paper's) | {paper.TRACKS} | {q.PQ:.2f} | {q.PC:.2f} | {q.CE:.2f} | {q.CU:.2f} |"
+            cells += [
+                (
+                    f"{q.system} (the paper's)",
+                    str(paper.TRACKS),
+                    *(f"{one:.2f}" for one in (q.PQ, q.PC, q.CE, q.CU)),
+                )
                 for q in paper.TABLE_I
             ]
-        lines += [*(_markdown_row(row) for row in rows if row.kind != "system"), ""]
+        cells += [_cells(row) for row in rows if row.kind != "system"]
+        lines += [*markdown_table(["n", *(metric.label for metric in group.metrics)], cells), ""]
     if facts.frechet:
-        lines += [
-            f"## Fréchet distance ({NAME}, {facts.frechet_vectors} vectors a side)",
-            "",
-            "| | distance |",
-            "|---|---|",
-        ]
-        lines += [f"| {name} | {distance:.1f} |" for name, distance in facts.frechet.items()] + [""]
-    lines += [
-        "## Efficiency (Table II)",
-        "",
-        "| | hears | parameters | seconds | audio | x real time | peak memory | on |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {t.system} | {t.conditioning} | {t.parameters / 1e6:.1f} M | {t.seconds:.1f} | {t.audio_seconds:.2f} s | {t.real_time:.2f} | {t.peak_gb:.1f} GB | {t.hardware} |"
-        for t in facts.timings
-    ]
-    lines += [
-        f"| {s.system} (the paper's) | {s.conditioning} | {s.parameters / 1e6:.0f} M | {s.time} | {paper.SECONDS} s | {s.real_time} | | unnamed |"
-        for s in paper.TABLE_II
-    ]
+        lines += [f"## Fréchet distance ({NAME}, {facts.frechet_vectors} vectors a side)", ""]
+        distances = [(name, f"{distance:.1f}") for name, distance in facts.frechet.items()]
+        lines += [*markdown_table(["distance"], distances), ""]
+    lines += ["## Efficiency (Table II)", "", *_efficiency(facts.timings)]
     return "\n".join(lines) + "\n"
+
+
+def _efficiency(timings: Sequence[Timing]) -> list[str]:
+    """What each system took here, then what the paper has."""
+    rows: list[list[str]] = []
+    for t in timings:
+        rows.append([t.system, t.conditioning, f"{t.parameters / 1e6:.1f} M", f"{t.seconds:.1f}"])
+        rows[-1] += [f"{t.audio_seconds:.2f} s", f"{t.real_time:.2f}", f"{t.peak_gb:.1f} GB", t.hardware]
+    for s in paper.TABLE_II:
+        rows.append([f"{s.system} (the paper's)", s.conditioning, f"{s.parameters / 1e6:.0f} M", s.time])
+        rows[-1] += [f"{paper.SECONDS} s", s.real_time, "", "unnamed"]
+    columns = ("hears", "parameters", "seconds", "audio", "x real time", "peak memory", "on")
+    return markdown_table(columns, rows)
 
 
 def html(
@@ -346,6 +346,6 @@ def _with_best(scores: pa.Table, group: Group, rows: list[Row]) -> list[Row]:
     return [Row(row.name, row.kind, row.n, tuple(marked[row.name])) for row in rows]
 
 
-def _markdown_row(row: Row) -> str:
-    cells = [f"{one.mean} ({one.interval})" if one.interval else one.mean for one in row.cells]
-    return f"| {row.name} | {row.n} | " + " | ".join(cells) + " |"
+def _cells(row: Row) -> tuple[str, ...]:
+    means = (f"{one.mean} ({one.interval})" if one.interval else one.mean for one in row.cells)
+    return row.name, str(row.n), *means
