@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 
 import numpy as np
-import scipy  # its parts are imported where they are first used: they take seconds, and many processes never mix
 from jaxtyping import Float, Float32
+from numpy.lib.stride_tricks import sliding_window_view
 
+from samuel.arranging.filters import Filter
 from samuel.config import SAMPLE_RATE
 
 Stereo = Float32[np.ndarray, "2 samples"]
@@ -50,8 +51,8 @@ def effects(
     response = np.zeros((2, max(dry.shape[1], tail.shape[1])))
     response[:, : dry.shape[1]] += dry
     response[:, : tail.shape[1]] += tail
-    response = _highpass(response, lowest)
-    response += (10 ** (presence / 20) - 1) * _highpass(response, 4000.0, order=1)
+    response = Filter("highpass", lowest)(response)
+    response += (10 ** (presence / 20) - 1) * Filter("highpass", 4000.0, order=1)(response)
     return response.astype(np.float32)
 
 
@@ -60,19 +61,17 @@ def _tail(rng: np.random.Generator, seconds: float, rate: int) -> Response:
     length = int(seconds * rate)
     decay = 10 ** (-3 * np.arange(length) / length)
     tail = rng.standard_normal((2, length)) * decay
-    dark = scipy.signal.sosfilt(scipy.signal.butter(2, 2500, fs=rate, output="sos"), tail, axis=1)
-    tail = _highpass(dark + 0.35 * (tail - dark) * decay, 180.0, order=1, rate=rate)
+    dark = Filter("lowpass", 2500.0, rate=rate)(tail)
+    tail = Filter("highpass", 180.0, order=1, rate=rate)(dark + 0.35 * (tail - dark) * decay)
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
     return np.pad(tail, ((0, 0), (int(PREDELAY_SECONDS * rate), 0))).astype(np.float32)
 
 
 def apply(response: Response, audio: Stereo) -> Stereo:
     """Convolves; the result has the audio's length."""
-    return scipy.signal.oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32)
+    from scipy.signal import oaconvolve
 
-
-def _highpass(audio: np.ndarray, hertz: float, order: int = 2, rate: int = SAMPLE_RATE) -> np.ndarray:
-    return scipy.signal.sosfilt(scipy.signal.butter(order, hertz, "highpass", fs=rate, output="sos"), audio)
+    return oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32)
 
 
 def loudness(audio: Float32[np.ndarray, "channel samples"], sample_rate: int = SAMPLE_RATE) -> float:
@@ -130,10 +129,10 @@ def _smooth(asked: Float32[np.ndarray, " groups"]) -> Float32[np.ndarray, " grou
     """
     if asked.min(initial=1.0) == 1:
         return asked
-    smallest = scipy.ndimage.minimum_filter1d(asked, WINDOW + 2, mode="nearest")
-    return scipy.ndimage.uniform_filter1d(smallest.astype(np.float64), WINDOW, mode="nearest").astype(
-        np.float32
-    )
+    reach = WINDOW // 2
+    smallest = sliding_window_view(np.pad(asked, reach + 1, "edge"), WINDOW + 2).min(axis=1)
+    smooth = sliding_window_view(np.pad(smallest.astype(np.float64), reach, "edge"), WINDOW).mean(axis=1)
+    return smooth.astype(np.float32)
 
 
 def _between(gains: Float32[np.ndarray, " groups"]) -> Float32[np.ndarray, " samples"]:
@@ -236,44 +235,6 @@ def _turned_down(
     return {name: audio * gains[: audio.shape[1]] for name, audio in stems.items()}
 
 
-class HighPass:
-    """Butterworth's second order at `LOWEST_HERTZ` for both sides, block by block: takes off an offset.
-
-    Its two poles are one complex first-order filter, s[n] = pole s[n - 1] + x[n - 1], y = gain x + 2 Re(share s). Within
-    `SPAN` samples that is a product with small matrices, and only every `SPAN`-th s goes through a recursion.
-    """
-
-    SPAN = 20
-
-    def __init__(self) -> None:
-        b, a = scipy.signal.butter(2, LOWEST_HERTZ, "highpass", fs=SAMPLE_RATE)
-        pole = np.roots(a)[0]
-        share = (b[0] * pole**2 + b[1] * pole + b[2]) / (pole - np.conj(pole))
-        powers = pole ** np.arange(self.SPAN)
-        heard = 2 * (share * powers).real  # of x[0], at 1, 2, ...
-        inside = b[0] * np.eye(self.SPAN)
-        for n in range(self.SPAN):
-            inside[n, n + 1 :] = heard[: self.SPAN - n - 1]
-        self.inside = inside.astype(np.float32)
-        self.gathered = np.stack([powers[::-1].real, powers[::-1].imag], axis=1).astype(np.float32)
-        self.sounds_on = 2 * np.stack([(share * powers).real, -(share * powers).imag]).astype(np.float32)
-        self.step = pole**self.SPAN
-        self.state = np.zeros((2, 1), np.complex128)
-
-    def __call__(self, block: Stereo) -> Stereo:
-        """`block`, a multiple of `SPAN` samples long."""
-        spans = np.ascontiguousarray(block).reshape(-1, self.SPAN)
-        gathered = (spans @ self.gathered).reshape(2, -1, 2).astype(np.float64).view(np.complex128)[..., 0]
-        states, last = scipy.signal.lfilter(
-            [1.0], [1.0, -self.step], gathered, axis=1, zi=self.step * self.state
-        )
-        before = np.concatenate([self.state, states[:, :-1]], axis=1)
-        self.state = last / self.step
-        result = spans @ self.inside
-        result += before.reshape(-1, 1).view(np.float64).astype(np.float32) @ self.sounds_on
-        return result.reshape(2, -1)
-
-
 class Room:
     """A small room, block by block: what sounds on after a block is added to those after it.
 
@@ -283,7 +244,7 @@ class Room:
     """
 
     def __init__(self, *, seconds: float, wet: float, seed: int = 0) -> None:
-        self.high_pass = HighPass()
+        self.filter = Filter("highpass", LOWEST_HERTZ)
         self.response = (
             _tail(np.random.default_rng(seed), seconds, SAMPLE_RATE // SLOWER) * wet if wet else None
         )
@@ -291,12 +252,15 @@ class Room:
         self.last = np.zeros((2, 1), np.float32)
 
     def __call__(self, block: Stereo) -> Stereo:
-        """`block`, a multiple of `HighPass.SPAN` samples long and longer than the tail."""
-        audio = self.high_pass(block)
+        """`block`, a multiple of four samples long and longer than the tail."""
+        audio = self.filter(block)
         if self.response is None:
             return audio
         send = (audio[0] + audio[1]).reshape(-1, SLOWER) @ np.full(SLOWER, 0.5 / SLOWER, np.float32)
-        wet = scipy.signal.oaconvolve(send[None], self.response, axes=1)
+        length = len(send) + self.tail.shape[1]
+        points = 1 << (length - 1).bit_length()
+        spectra = np.fft.rfft(send[None], points) * np.fft.rfft(self.response, points)
+        wet = np.fft.irfft(spectra, points)[:, :length].astype(np.float32, copy=False)
         wet[:, : self.tail.shape[1]] += self.tail
         self.tail = wet[:, len(send) :]
         wet = np.concatenate([self.last, wet[:, : len(send)]], axis=1)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from samuel.arranging.mastering import Stereo, loudness
+from samuel.arranging.mastering import Stereo
 from samuel.arranging.part import Part, PlayedNote
 from samuel.arranging.presets import PresetFile
+from samuel.audio.loudness import loudness
 from samuel.config import SAMPLE_RATE
 
 SHIPPED = Path(__file__).parent / "fonts" / "FluidR3Mono_GM.sf3"
@@ -129,7 +131,7 @@ class SoundFontSynthesiser:
         instrument = _Instrument(synth, font, bank, program)
         notes = [PlayedNote(start, start + 0.45, pitch, loud) for start, pitch, loud in _PHRASES[stem]]
         phrase = Part("phrase", stem, program, drums=bank == DRUM_BANK, notes=notes)
-        level = loudness(_Player(instrument, phrase).read(2 * SAMPLE_RATE))
+        level = loudness(torch.from_numpy(_Player(instrument, phrase).read(2 * SAMPLE_RATE)))
         if level > -69:
             instrument.gain = 10 ** ((NOMINAL_LOUDNESS - level) / 20)
         return instrument

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 
-from samuel.harmonizing.examples import moved_key, signature_of
-from samuel.harmonizing.key import KEYS, key_scores
+from samuel.harmonizing.key import KEYS, key_scores, moved_key, signature_of
 from samuel.harmonizing.network import CHORDS, TRIADS, ChordNetwork, inputs
 from samuel.harmonizing.training import load_weights
 from samuel.lead_sheet.chord import Chord

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from samuel.catalogue.songs import split_of
-from samuel.harmonizing.key import KEYS, key_scores
+from samuel.harmonizing.key import KEYS, key_scores, moved_key, signature_of
 from samuel.harmonizing.network import CHORDS, inputs, triad_of
 from samuel.harmonizing.sung import sung_beats
 from samuel.rendering.score import Score
@@ -143,14 +143,6 @@ def signature(fits: np.ndarray, rank: int = 0) -> int:
     """The tonic of the major key whose signature fits best (of its major and its minor key), or next best."""
     both = np.maximum(fits[:12], np.roll(fits[12:], 3))
     return int(np.argsort(-both, kind="stable")[rank])
-
-
-def signature_of(key: int) -> int:
-    return KEYS[key].tonic if key < 12 else (KEYS[key].tonic + 3) % 12
-
-
-def moved_key(key: int, semitones: int) -> int:
-    return (key + semitones) % 12 + (12 if key >= 12 else 0)
 
 
 def moved_chords(chords: np.ndarray, semitones: int) -> np.ndarray:

@@ -10,6 +10,16 @@ KEYS = tuple(Key(tonic, mode) for mode in ("major", "minor") for tonic in range(
 SURE = 0.05  # of the correlation, before the second best
 
 
+def signature_of(key: int) -> int:
+    """The tonic of the major key with the key signature of KEYS[key]."""
+    return KEYS[key].tonic if key < 12 else (KEYS[key].tonic + 3) % 12
+
+
+def moved_key(key: int, semitones: int) -> int:
+    """An index in KEYS, transposed."""
+    return (key + semitones) % 12 + (12 if key >= 12 else 0)
+
+
 def key_scores(weights: Float[np.ndarray, "12"]) -> Float[np.ndarray, "24"]:
     """Correlation with each key's profile, as KEYS has them; zeros where nothing is sung."""
     if weights.sum() <= 0 or np.ptp(weights) == 0:

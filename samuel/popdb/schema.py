@@ -19,7 +19,7 @@ from samuel import __version__
 from samuel.catalogue.songs import Song, split_of
 from samuel.config import CHUNK_FRAMES, CHUNK_SECONDS, LATENT_CHANNELS, SAMPLE_RATE
 from samuel.separation import licence_of
-from samuel.vocals.features import FEATURE_CHANNELS
+from samuel.vocals import AS_RECORDED, FEATURE_CHANNELS
 
 Latents = Float16[np.ndarray, f"pair {LATENT_CHANNELS} {CHUNK_FRAMES}"]
 
@@ -33,9 +33,6 @@ GUIDE_COLUMNS = {"lead_sheet": pa.string(), "features": FEATURES_TYPE, "arrangem
 
 LEAST_BEATS = 2
 """Of a song's lead sheet, for an arrangement."""
-
-AS_RECORDED = "as recorded"
-"""Vocals of POPDBs from before there was a normal form."""
 
 
 class PopdbError(ValueError):

@@ -24,11 +24,11 @@ from torch import Tensor
 
 from samuel import __version__
 from samuel.model import ModelConfig, SamuelUNet
-from samuel.popdb.schema import AS_RECORDED
 from samuel.storage import Location, as_path, delete, exists, list_files, read_bytes, write_atomic
 from samuel.storage.overwriting import same_place
 from samuel.training.config import Student, TrainingConfig
 from samuel.training.statistics import Statistics
+from samuel.vocals import AS_RECORDED
 
 FORMER_NAMES = {"dropped": "cond_dropout", "emphasis": "latent_weighting"}
 """Of the fields of `TrainingConfig` in checkpoints that were written before."""

@@ -6,7 +6,15 @@ voice.py        a recording with both, found once
 """
 
 from samuel.vocals.features import FEATURE_CHANNELS, VocalFeatures, extract_features
-from samuel.vocals.normal_form import NORMAL_FORM, normal_form
+from samuel.vocals.normal_form import AS_RECORDED, NORMAL_FORM, normal_form
 from samuel.vocals.voice import Voice
 
-__all__ = ["FEATURE_CHANNELS", "NORMAL_FORM", "VocalFeatures", "Voice", "extract_features", "normal_form"]
+__all__ = [
+    "AS_RECORDED",
+    "FEATURE_CHANNELS",
+    "NORMAL_FORM",
+    "VocalFeatures",
+    "Voice",
+    "extract_features",
+    "normal_form",
+]

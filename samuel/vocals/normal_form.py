@@ -13,6 +13,9 @@ from samuel.config import SAMPLE_RATE
 NORMAL_FORM = "mono at -20 LUFS"
 """Its name, kept with latents that were made so: latents of another form train nothing beside them."""
 
+AS_RECORDED = "as recorded"
+"""The form of vocals from before there was a normal one."""
+
 LOUDNESS = -20.0
 PRIOR = 0.05  # how much the plain sum of both channels is preferred: settles what unlike channels leave open
 

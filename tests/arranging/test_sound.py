@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 import pytest
-import scipy.signal
 import soundfile
 
 from samuel.arranging import STEMS, SoundFontSynthesiser, arrange, play, render, write_stems
 from samuel.arranging import sound as sound_module
 from samuel.arranging.mastering import (
-    LOWEST_HERTZ,
     PEAK,
-    HighPass,
     Room,
     asked_level,
     faded_blocks,
@@ -270,15 +267,6 @@ def test_the_limiter_holds_every_peak_and_leaves_the_rest_alone() -> None:
     quiet = np.r_[0 : 2 * block - 4000, 2 * block + 4000 : samples]
     np.testing.assert_array_equal(joined["tone"][:, quiet], tone[:, quiet])
     assert np.abs(np.diff(joined["burst"][0, loud] / 1.4)).max() < 0.002
-
-
-def test_the_high_pass_is_the_usual_filter_block_by_block() -> None:
-    noise = np.random.default_rng(0).standard_normal((2, 60_000)) + 0.3
-    sections = scipy.signal.butter(2, LOWEST_HERTZ, "highpass", fs=SAMPLE_RATE, output="sos")
-    expected = scipy.signal.sosfilt(sections, noise, axis=1)
-    filtered, audio = HighPass(), noise.astype(np.float32)
-    heard = np.concatenate([filtered(block) for block in np.split(audio, [20_000, 44_000], axis=1)], axis=1)
-    assert decibels(heard - expected, expected) < -100
 
 
 def test_a_room_adds_a_tail_that_dies_away() -> None:
