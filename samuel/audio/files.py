@@ -145,10 +145,10 @@ def decode(
     return audio
 
 
-def missing_part(source: str | Path | UPath | Readable, tolerance: float = 0.02) -> str:
+def missing_part(source: str | Path | UPath | Readable) -> str:
     """What a file lacks of the length that it declares, in a sentence; "" where it is whole or does not say.
 
-    Less than `tolerance` of the length, or 1 s, is no loss. Reads the file, and decodes nothing.
+    Less than 2% of the length, or 1 s, is no loss. Reads the file, and decodes nothing.
     """
     with _parts(source) as files:
         for file in files:
@@ -159,7 +159,7 @@ def missing_part(source: str | Path | UPath | Readable, tolerance: float = 0.02)
                         if packet.pts is not None:
                             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 end -= float((stream.start_time or 0) * (stream.time_base or 0))
-                if sentence := shortfall(file, container, stream, end, tolerance, 1.0):
+                if sentence := shortfall(file, container, stream, end, 0.02, 1.0):
                     return sentence
     return ""
 

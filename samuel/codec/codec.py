@@ -37,7 +37,7 @@ class Codec:
     `decoding` names what makes sound of latents, for audio that is kept: it changes with the decoder, where `identity`
     stays and latents stay good.
     `parameters` is how many the networks have.
-    With a `dtype` other than float32 the networks run under autocast; results are float32 all the same.
+    On CUDA the networks run in half precision, under autocast; results are float32 all the same.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Codec:
         decoder: Network,
         identity: str,
         device: torch.device | str,
-        dtype: torch.dtype | None = None,
         piece_frames: int = PIECE_FRAMES,
         reach: dict[str, int] | None = None,
         perceptual_weight: Callable[[], Float[Tensor, " 64"]] | None = None,
@@ -56,7 +55,6 @@ class Codec:
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
-        self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.piece_frames = piece_frames
         self.parameters = parameters
         self.counts_frames = counts_frames
@@ -116,8 +114,7 @@ class Codec:
         return self.decoder(latents, first) if self.counts_frames else self.decoder(latents)
 
     def _run(self, network: Network, x: Tensor, first: list[int]) -> Tensor:
-        half = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype if half else torch.bfloat16, enabled=half):
+        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             return network(x.to(self.device, torch.float32), torch.tensor(first, device=self.device)).float()
 
     def _in_pieces(

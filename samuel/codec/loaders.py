@@ -29,20 +29,12 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")
 KEY_PREFIXES = ("pretransform.model.", "autoencoder_ema.ema_model.", "autoencoder.", "")
 
 
-def load_codec(
-    name: str | Path,
-    device: torch.device | str = "cpu",
-    *,
-    config: Path | None = None,
-    dtype: torch.dtype | None = None,
-) -> Codec:
+def load_codec(name: str | Path, device: torch.device | str = "cpu") -> Codec:
     """The codec called "mini" or "stable-audio-open", or one in a local folder or checkpoint file.
 
     A folder holds one config (`model_config.json` or `config.json`) and one checkpoint; safetensors go before
-    others, so a training run's folder works. For a checkpoint
-    file the config is `config` or lies beside it. `dtype` is float16 on CUDA and float32 elsewhere unless
-    given. Raises ValueError if something is missing, or does not have 64 latents a 2048-sample frame of
-    44.1 kHz stereo.
+    others, so a training run's folder works. The config of a checkpoint file lies beside it. Raises ValueError if
+    something is missing, or does not have 64 latents a 2048-sample frame of 44.1 kHz stereo.
     """
     if str(name) == "mini":
         config_path, checkpoint, label = MINI_FOLDER / "config.json", MINI_FOLDER / "mini.safetensors", "mini"
@@ -50,7 +42,7 @@ def load_codec(
         config_path, checkpoint = _fetch_stable_audio_open()
         label = "stable-audio-open"
     else:
-        config_path, checkpoint = _find(Path(name), config)
+        config_path, checkpoint = _find(Path(name))
         label = checkpoint.parent.name if checkpoint.stem in ("model", "mini") else checkpoint.stem
     settings = json.loads(config_path.read_text())
     network = _build(settings, read_checkpoint(checkpoint), str(config_path))
@@ -67,7 +59,6 @@ def load_codec(
         network.decode,
         identity,
         device,
-        dtype,
         reach=settings.get("reach"),
         perceptual_weight=getattr(network, "perceptual_weight", None),
         parameters=sum(one.numel() for one in network.parameters()),
@@ -110,7 +101,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return contents.get("state_dict", contents)
 
 
-def _find(path: Path, config: Path | None) -> tuple[Path, Path]:
+def _find(path: Path) -> tuple[Path, Path]:
     """The config and the checkpoint that `path`, a folder or a checkpoint file, stands for."""
     if path.is_file():
         checkpoint = path
@@ -128,12 +119,14 @@ def _find(path: Path, config: Path | None) -> tuple[Path, Path]:
         raise ValueError(
             f'{path}: no such codec; expected "mini", "stable-audio-open", or a local folder or checkpoint'
         )
-    candidates = [config] if config else [checkpoint.parent / name for name in CONFIG_NAMES]
+    candidates = [checkpoint.parent / name for name in CONFIG_NAMES]
     for candidate in candidates:
         if candidate.is_file():
             return candidate, checkpoint
     tried = ", ".join(map(str, candidates))
-    raise ValueError(f"{checkpoint}: its config is missing (looked for {tried}); pass config=")
+    raise ValueError(
+        f"{checkpoint}: its config is missing (looked for {tried}); put it beside the checkpoint"
+    )
 
 
 def _fetch_stable_audio_open() -> tuple[Path, Path]:

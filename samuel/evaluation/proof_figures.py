@@ -55,11 +55,11 @@ def plots(parts: Sequence[Part]) -> bytes:
     return _png(figure)
 
 
-def spectrograms(part: Part, trial: AlignmentRun, songs: int = 3) -> bytes:
-    """The true band above what was made of its vocals, for the first songs."""
+def spectrograms(part: Part, trial: AlignmentRun) -> bytes:
+    """The true band above what was made of its vocals, for the first three songs."""
     from matplotlib.figure import Figure
 
-    shown = part.songs[:songs]
+    shown = part.songs[:3]
     codec = f"codec-{next(iter(trial.codecs()))}"
     kinds = {"true": "truth", "codec": codec, "generated": next(iter(part.fingerprints.values()))}
     figure = Figure(figsize=(5.2 * len(shown), 6.2), layout="constrained")

@@ -25,17 +25,17 @@ ENERGY = 28
 CHORDS_KNOWN, BEATS_KNOWN, ENERGY_KNOWN = 29, 30, 31
 
 
-def frame_times(frames: int, start: int = 0) -> Float64[np.ndarray, " frames"]:
-    """The middles of frames `start` to `start + frames`, in seconds."""
-    return (np.arange(start, start + frames) + 0.5) * (FRAME_SAMPLES / SAMPLE_RATE)
+def frame_times(frames: int) -> Float64[np.ndarray, " frames"]:
+    """The middles of the first `frames` frames, in seconds."""
+    return (np.arange(frames) + 0.5) * (FRAME_SAMPLES / SAMPLE_RATE)
 
 
-def sheet_frames(sheet: LeadSheet | None, frames: int, start: int = 0) -> Float32[np.ndarray, "32 frames"]:
-    """The channels of `frames` latent frames from frame `start` of the song on; zeros without a lead sheet."""
+def sheet_frames(sheet: LeadSheet | None, frames: int) -> Float32[np.ndarray, "32 frames"]:
+    """The channels of the first `frames` latent frames of the song; zeros without a lead sheet."""
     channels = np.zeros((SHEET_CHANNELS, frames), np.float32)
     if sheet is None:
         return channels
-    times = frame_times(frames, start)
+    times = frame_times(frames)
     for chord in sheet.chords:
         inside = (times >= chord.start) & (times < chord.end)
         channels[CHORDS_KNOWN, inside] = 1

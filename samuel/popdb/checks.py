@@ -50,10 +50,10 @@ def split_named(text: str) -> str | None:
     return {"train": "train", "test": "test"}.get(match[1].lower(), "validation")
 
 
-def check_popdb(root: Location, needed: tuple[str, ...] = ("train",)) -> None:
+def check_popdb(root: Location) -> None:
     """Raise `PopdbError` for what would stop or spoil a training, with the file and what to do.
 
-    That is: no POPDB; a split of `needed` without pairs; shards in the wrong folder; a shard that is cut or damaged, lacks a column, or is of
+    That is: no POPDB; no pairs to train on; shards in the wrong folder; a shard that is cut or damaged, lacks a column, or is of
     another codec; rows without latents; the same pair twice; a song in two splits.
     """
     store = Store.at(root)
@@ -68,7 +68,7 @@ def check_popdb(root: Location, needed: tuple[str, ...] = ("train",)) -> None:
     there = Counter(split for shard in shards for split in shard.splits)
     for split in SPLITS:
         if not there[split] and (
-            split in needed or any(split_named(name) == split for name in misplaced(store))
+            split == "train" or any(split_named(name) == split for name in misplaced(store))
         ):
             raise no_songs(store, split)
 

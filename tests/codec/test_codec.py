@@ -73,7 +73,7 @@ def test_a_part_of_a_frame_is_a_frame(folder, audio):
 
 def test_pieces_equal_the_whole(network, audio):
     def codec(piece_frames):
-        return Codec(lambda x: encode_mean(network, x), network.decode, "oobleck", "cpu", None, piece_frames)
+        return Codec(lambda x: encode_mean(network, x), network.decode, "oobleck", "cpu", piece_frames)
 
     whole, pieces = codec(1000), codec(36)
     latents = whole.encode(audio)

@@ -77,10 +77,6 @@ def test_frames_of_a_hand_made_song() -> None:
     np.testing.assert_allclose(frames[28, first], 2 * times[first] / 8 - 1, atol=1e-5)
 
 
-def test_frames_of_a_part_are_those_of_the_whole() -> None:
-    np.testing.assert_allclose(sheet_frames(song(), 60, 70), sheet_frames(song(), 200)[:, 70:130], atol=1e-4)
-
-
 def test_nothing_known_is_zero() -> None:
     assert not sheet_frames(None, 10).any()
     assert not sheet_frames(LeadSheet(), 10).any()
