@@ -43,6 +43,7 @@ from samuel.arranging import STYLES
 from samuel.audio import AudioError
 from samuel.config import SAMPLE_RATE
 from samuel.generation import QUALITIES
+from samuel.generation.generator import StudentError, require_for
 from samuel.generation.recordings import Mixdown
 from samuel.lead_sheet import LeadSheetError
 
@@ -100,7 +101,7 @@ def build_api(manager: JobManager, settings: Settings) -> Any:
         docs_url=None,
         redoc_url=None,
     )
-    answer_with_problems(api, {WorkerLost: 503, AudioError: 422, LeadSheetError: 422})
+    answer_with_problems(api, {WorkerLost: 503, AudioError: 422, LeadSheetError: 422, StudentError: 422})
 
     @api.get("/healthz", tags=["service"])
     async def healthz() -> Health:
@@ -165,6 +166,8 @@ def build_api(manager: JobManager, settings: Settings) -> Any:
             vary_chords=asked.vary_chords,
         )
         wanted = generation_request(asked, options, manager, settings, request.state.owner, kept=later)
+        if asked.steps is not None or asked.guidance is not None:
+            require_for((await manager.workers.card()).student, wanted.configs[0])
         recording = await asked.vocals.read() if asked.vocals else None
         job = await manager.submit(wanted, recording)
         headers = {"Location": f"{ACCOMPANIMENTS}/{job.id}"}

@@ -36,6 +36,7 @@ from samuel.generation import (
 from samuel.generation.generator import SILENT_VOICE_DBFS
 from samuel.generation.recordings import Mixdown, voice_of
 from samuel.separation import Separator, load_separator
+from samuel.training.config import Student
 
 MAX_CHANNELS = 8
 RATES = 4_000, 384_000
@@ -91,6 +92,8 @@ class ModelCard:
     decoder_reach: int
     """How many frames away a latent still changes the sound."""
     sample_rate: int = SAMPLE_RATE
+    student: Student | None = None
+    """Of a distilled network: the only way it can be sampled."""
 
 
 class AudioWorker:
@@ -216,7 +219,14 @@ class DenoisingWorker:
         trained = self.generator.trained
         parameters = sum(one.numel() for one in trained.model.parameters())
         device = str(self.generator.device)
-        return ModelCard(trained.config.preset, parameters, trained.codec, device, self.reach)
+        return ModelCard(
+            trained.config.preset,
+            parameters,
+            trained.codec,
+            device,
+            self.reach,
+            student=trained.config.student,
+        )
 
 
 @lru_cache(1)

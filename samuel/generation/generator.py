@@ -29,6 +29,7 @@ from samuel.model.conditions import GUIDE_CHANNELS
 from samuel.model.precision import autocast
 from samuel.storage import Location
 from samuel.training import Trained, load_for_generation
+from samuel.training.config import Student
 from samuel.vocals import NORMAL_FORM, Voice, extract_features
 
 Audio = Float[Tensor, "2 samples"]
@@ -43,6 +44,10 @@ SILENT_VOICE_DBFS = -90.0
 
 LEAST_FRAMES = 256
 """Shorter vocals are followed by silence up to here: the network was trained on nothing shorter."""
+
+
+class StudentError(ValueError):
+    """A distilled network was asked for what it cannot do."""
 
 
 class Generator:
@@ -75,20 +80,8 @@ class Generator:
         return Guidance(scale=1.0) if alone else Guidance()
 
     def require(self, config: GenerationConfig) -> None:
-        """Raises ValueError for a config that a distilled network cannot follow; any quality takes its own steps."""
-        student = self.trained.config.student
-        if student is None:
-            return
-        if config.guidance not in (None, 1.0):
-            raise ValueError(
-                f"this checkpoint was distilled with a guidance of {student.guidance:g} in its weights and takes no "
-                f"other, got {config.guidance:g}; leave guidance out, or use the checkpoint it was distilled from"
-            )
-        if config.steps not in (None, student.steps):
-            raise ValueError(
-                f"this checkpoint was distilled to {student.steps} steps, got {config.steps}; leave steps out, or use "
-                "the checkpoint it was distilled from"
-            )
+        """Raises StudentError for a config that the network cannot follow."""
+        require_for(self.trained.config.student, config)
 
     def accompany(
         self,
@@ -326,6 +319,22 @@ def guides_of(arrangement: Latents | None, sheet: np.ndarray, features: np.ndarr
     arranged = torch.zeros(LATENT_CHANNELS, frames) if arrangement is None else arrangement
     told = (arranged, known, torch.from_numpy(sheet), torch.from_numpy(features), torch.ones(1, frames))
     return torch.cat(told)
+
+
+def require_for(student: Student | None, config: GenerationConfig) -> None:
+    """Raises StudentError for a config that a distilled network cannot follow; any quality takes its own steps."""
+    if student is None:
+        return
+    if config.guidance not in (None, 1.0):
+        raise StudentError(
+            f"this checkpoint was distilled with a guidance of {student.guidance:g} in its weights and takes no "
+            f"other, got {config.guidance:g}; leave guidance out, or use the checkpoint it was distilled from"
+        )
+    if config.steps not in (None, student.steps):
+        raise StudentError(
+            f"this checkpoint was distilled to {student.steps} steps, got {config.steps}; leave steps out, or use "
+            "the checkpoint it was distilled from"
+        )
 
 
 def require_sound(vocals: Audio) -> None:

@@ -37,10 +37,11 @@ from samuel.generation.recordings import Mixdown
 from samuel.model import SamuelUNet
 from samuel.training import Statistics
 from samuel.training.checkpoint import Checkpoint, RunConfig, save
+from samuel.training.config import Student
 from samuel.training.presets import preset_named
 
 
-def write_tiny_checkpoint(folder: Path) -> str:
+def write_tiny_checkpoint(folder: Path, student: Student | None = None) -> str:
     """A checkpoint of the preset tiny with random weights: its bands are noise."""
     preset = preset_named("tiny")
     with torch.random.fork_rng():
@@ -51,7 +52,9 @@ def write_tiny_checkpoint(folder: Path) -> str:
             for name, one in weights.items()
         }
     moments = torch.stack((torch.zeros(LATENT_CHANNELS), torch.ones(LATENT_CHANNELS)))
-    config = RunConfig("tiny", preset.model, preset.training, load_codec("mini").identity, "none")
+    config = RunConfig(
+        "tiny", preset.model, preset.training, load_codec("mini").identity, "none", student=student
+    )
     statistics = Statistics(moments, moments.clone())
     save(folder, Checkpoint(config, weights, weights, statistics, {}, {"step": 0}), best=True)
     return str(folder)

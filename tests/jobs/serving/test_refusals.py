@@ -14,7 +14,8 @@ import soundfile
 from samuel.audio import AudioError, decode
 from samuel.audio.files import _resampled
 from samuel.config import SAMPLE_RATE
-from tests.jobs.local_service import running
+from samuel.training.config import Student
+from tests.jobs.local_service import running, write_tiny_checkpoint
 from tests.jobs.serving.asking import ASYNC, POST, finished, order, problem, settings_of, sung
 
 
@@ -81,6 +82,18 @@ def test_a_wrong_region_is_refused_with_the_reason(client: httpx.Client) -> None
         ({}, 422, "vocals"),
     ):
         assert says in problem(client.post(POST, data=fields), status)
+
+
+def test_a_student_is_asked_for_its_own_steps_alone(tmp_path: Path) -> None:
+    student = write_tiny_checkpoint(tmp_path / "student", Student(2, "teacher", guidance=4.0))
+    with running(settings_of(student), tmp_path / "spool") as service, service.client() as client:
+        for headers in ({}, ASYNC):
+            asked = order(client, sung(1.0), headers, steps=7)
+            assert "distilled to 2 steps, got 7; leave steps out" in problem(asked, 422)
+            asked = order(client, sung(1.0), headers, guidance=2)
+            assert "distilled with a guidance of 4 in its weights" in problem(asked, 422)
+        assert order(client, sung(1.0), steps=2, guidance=1).status_code == 200
+        assert order(client, sung(1.0), quality="best").status_code == 200
 
 
 def test_unknown_addresses_and_methods_are_problems_too(client: httpx.Client) -> None:
