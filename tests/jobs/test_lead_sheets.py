@@ -4,23 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from samuel import audio
 from samuel.lead_sheet.files import read_lead_sheet
+from tests.jobs.command import run_command
 from tests.vocals.test_vocals import voice
 
 
 def run(*arguments: object) -> tuple[int, str]:
     from jobs.lead_sheets import main
 
-    app = typer.Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.output
+    return run_command(main, *arguments)
 
 
 def rows(out: Path) -> dict[str, dict]:

@@ -4,22 +4,15 @@ import json
 import tarfile
 from pathlib import Path
 
-import typer
-from typer.testing import CliRunner
-
 from samuel.rendering.song import ANNOTATIONS, STEMS
+from tests.jobs.command import run_command
 from tests.rendering.scores import write_lead_sheet, write_midi
 
 
 def run(*arguments: object) -> tuple[int, str]:
     from jobs.render_songs import main
 
-    app = typer.Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.output
+    return run_command(main, *arguments)
 
 
 def test_an_archive_becomes_a_stems_folder_and_a_rerun_skips_it(local_ray: None, tmp_path: Path) -> None:

@@ -4,25 +4,18 @@ import hashlib
 import itertools
 from pathlib import Path
 
-import typer
-from typer.testing import CliRunner
-
 from samuel.catalogue.songs import split_of
 from samuel.harmonizing.beat_network import BeatNetwork
 from samuel.harmonizing.network import ChordNetwork
 from samuel.harmonizing.training import load_weights
+from tests.jobs.command import run_command
 from tests.rendering.scores import write_midi
 
 
 def run(*arguments: object) -> tuple[int, str]:
     from jobs.train_harmonizer import main
 
-    app = typer.Typer()
-    app.command()(main)
-    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.output
+    return run_command(main, *arguments)
 
 
 def name_on(side: str) -> str:
