@@ -5,19 +5,18 @@ none, is told with its number.
 """
 
 import ast
-import codecs
 import csv
 import html
-import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from samuel.catalogue import titles
+from samuel.catalogue.csv_rows import Doubts, rows_of
+from samuel.catalogue.encodings import decoded
 from samuel.storage.audio_names import AUDIO_EXTENSIONS, is_audio
 
 TITLE_COLUMNS = (
@@ -80,7 +79,6 @@ SAMPLE_ROWS = 500
 NO_TITLE_SHARE = 0.9  # of a column's values, from which on it holds no titles
 NUMBER = re.compile(r"[\d\s.,:/#-]+")
 SPOTIFY_ID = re.compile(r"(spotify:(track|artist):)?(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[0-9A-Za-z]{22}")
-OPEN_QUOTE = re.compile(r'[^\d\s"]"\s*$')  # at the end of a cell, and not of inches
 NOTHING = frozenset(
     {"nan", "null", "n/a", "#n/a", "#name?", "#ref!", "#value!", "<na>", "\\n", "-", "--", "–", "—"}
 )
@@ -106,20 +104,12 @@ PLAYED = re.compile(
 VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 HYPERLINK = re.compile(r'=HYPERLINK\(\s*"([^"]*)"(?:\s*[,;]\s*"([^"]*)")?\s*\)', re.IGNORECASE)
 ENTITY = re.compile(r"&(#\d{1,6}|#x[0-9a-f]{1,6}|amp|quot|apos|lt|gt|nbsp);", re.IGNORECASE)
-NO_TABLES = {b"PK\x03\x04": "an Excel or ZIP file", b"\xd0\xcf\x11\xe0": "an Excel file", b"\x1f\x8b": "compressed",
-             b"%PDF": "a PDF"}  # fmt: skip
 SEARCH = re.compile(r"\w+search(?:\d+|all|date\d*)?:(.*)", re.IGNORECASE)  # yt-dlp's way to write a query
 PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\|~?/|\.\.?[\\/]")
 NUMBERED = re.compile(r"(\d{1,4}[.)]|[-*•–])\s+(?=\S)")
 EXCEL_TEXT = re.compile(r'="(.*)"')
-MOJIBAKE = re.compile("[ÃÂ][\x80-\xbf‚-™]|â€[\x80-\xff\u2018-\u2122]|Ð[\x80-\xbf]Ñ")
-ODD = re.compile(
-    r"[^\W\d_][¡-©«-¹»-¿×÷‡†‰¤ˇ˘˙˛˝∂∑∏∫Ω√≈∆◊†‡•ƒ]|[¡-©«-¹»-¾×÷‡†‰ˇ˘˙˛˝∂∑∏∫Ω√≈∆◊ƒ][^\W\d_]|(?<=[a-zà-öø-ÿ])[À-ÖØ-ÞŠŽŒŸ](?![A-ZÀ-Þ])"
-)
-"""What words do not have: signs beside letters, capitals at their end."""
 CONTROLS = dict.fromkeys(range(32), " ") | {127: " ", 0: None}
 MOST_BREAKS = 3  # of lines within one title
-MOST_NUMBERS = 8  # of lines, in one warning
 
 
 @dataclass(frozen=True)
@@ -131,24 +121,6 @@ class Entry:
     artist: str = ""
     url: str = ""
     file: str = ""
-
-
-@dataclass
-class Doubts:
-    """Lines that were left out or may be wrong, told together by what is the matter with them."""
-
-    where: str
-    lines: dict[str, list[int]] = field(default_factory=dict)
-
-    def add(self, line: int, what: str) -> None:
-        self.lines.setdefault(what, []).append(line)
-
-    def told(self) -> list[str]:
-        return [
-            f"{len(lines)} {'lines' if len(lines) > 1 else 'line'} of {self.where} {what} "
-            f"(lines {', '.join(map(str, lines[:MOST_NUMBERS]))}{', ...' if len(lines) > MOST_NUMBERS else ''})"
-            for what, lines in self.lines.items()
-        ]
 
 
 def read_table(data: bytes, where: str) -> tuple[list[Entry], list[str]]:
@@ -166,7 +138,7 @@ def read_table(data: bytes, where: str) -> tuple[list[Entry], list[str]]:
         first, lines = first + 1, lines[1:]
     separator, columns = _header(lines, separators, where, first)
     doubts = Doubts(where)
-    rows = list(_rows(lines, separator, len(columns), where, first, doubts))
+    rows = list(rows_of(lines, separator, len(columns), where, first, doubts))
     title_column = _column(columns, TITLE_COLUMNS, rows, where, TITLE_WORDS)
     address_column = _column(columns, ADDRESS_COLUMNS, [], where)
     artist_column = _column(columns, ARTIST_COLUMNS, rows, where, ARTIST_WORDS)
@@ -182,7 +154,7 @@ def read_table(data: bytes, where: str) -> tuple[list[Entry], list[str]]:
         if column < len(row)
     ):
         doubts = Doubts(where)
-        rows = list(_rows(lines, separator, len(columns), where, first, doubts, by_line=True))
+        rows = list(rows_of(lines, separator, len(columns), where, first, doubts, by_line=True))
     entries: list[Entry] = []
     for line, row in rows:
         title, artist = _cell(row, alike[title_column]), _artist(_cell(row, alike[artist_column]))
@@ -258,76 +230,6 @@ def without_extension(file: str) -> str:
     return name if ending.lower() in AUDIO_EXTENSIONS else file
 
 
-def decoded(data: bytes, where: str) -> tuple[str, list[str]]:
-    """UTF-8, or UTF-16 by its byte order mark or its zeros; else the most likely other encoding, with a warning."""
-    for beginning, what in NO_TABLES.items():
-        if data.startswith(beginning):
-            raise ValueError(f"{where} is {what}, not text; save it as CSV in UTF-8")
-    start = data[:2000]
-    zeros = [start[side::2].count(0) for side in (0, 1)]
-    encoding = "utf-8-sig"
-    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        encoding = "utf-32"
-    elif start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif max(zeros) > len(start) / 5:
-        encoding = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
-    with suppress(UnicodeDecodeError):
-        text = data.decode(encoding)
-        if MOJIBAKE.search(text):
-            with suppress(UnicodeError):
-                repaired = text.encode("cp1252").decode()
-                return repaired, [
-                    f"{where} was UTF-8 that a program took for another encoding: repaired, check the titles"
-                ]
-        return text, []
-    lines = data.split(b"\n")
-    whole = [_is_utf8(line) for line in lines]
-    foreign = [not line.isascii() for line in lines]
-    if 2 * sum(map(all, zip(whole, foreign, strict=True))) >= sum(
-        foreign
-    ):  # most are UTF-8: of several writers
-        rest = [line for line, good in zip(lines, whole, strict=True) if not good]
-        guessed, encoding = _guessed(b"\n".join(rest), where)
-        others = iter(guessed.split("\n"))
-        text = "\n".join(
-            line.decode() if good else next(others) for line, good in zip(lines, whole, strict=True)
-        )
-        numbers = ", ".join(str(number) for number, good in enumerate(whole, 1) if not good)
-        return text, [
-            f"lines of {where} that are not UTF-8 are read as {encoding}: check them (lines {numbers[:60]})"
-        ]
-    text, encoding = _guessed(data, where)
-    return text, [f"{where} is not UTF-8; read as {encoding}: check the titles"]
-
-
-def _is_utf8(data: bytes) -> bool:
-    with suppress(UnicodeDecodeError):
-        data.decode()
-        return True
-    return False
-
-
-def _guessed(data: bytes, where: str) -> tuple[str, str]:
-    """(text, encoding): of what an encoding may be, that in which words look most like words."""
-    from charset_normalizer import from_bytes
-
-    guesses = from_bytes(data)
-    best = guesses.best()
-    western = any("cp1252" in guess.could_be_from_charset for guess in guesses)  # by far the most used
-    names = [
-        *(["cp1252", "mac_roman", "cp1250"] if western or best is None else []),
-        *([best.encoding] if best else []),
-    ]
-    readings: list[tuple[str, str]] = []
-    for name in names:
-        with suppress(UnicodeDecodeError, LookupError):
-            readings.append((data.decode(name), name))
-    if not readings or b"\0" in data[:2000]:
-        raise ValueError(f"{where} is no text; save it as UTF-8") from None
-    return min(readings, key=lambda reading: len(ODD.findall(reading[0])))  # the first of equals
-
-
 def _header(lines: list[str], separators: str, where: str, first: int) -> tuple[str, list[str]]:
     """The separator with which the first line has a column of titles, and that line's names."""
     most: list[str] = []
@@ -351,87 +253,6 @@ def _header(lines: list[str], separators: str, where: str, first: int) -> tuple[
         f"expected a column of song titles ({', '.join(TITLE_COLUMNS[:8])}, ...) in {where}, "
         f"found the columns {most}; rename one in the first line"
     )
-
-
-def _rows(
-    lines: list[str],
-    separator: str,
-    width: int,
-    where: str,
-    first: int,
-    doubts: Doubts,
-    by_line: bool = False,
-) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of the rows after the header; an open quote takes no further lines with it."""
-    whole: list[tuple[int, list[str]]] = []
-    try:
-        if by_line:
-            raise csv.Error
-        try:
-            whole = list(_parsed(lines, separator, width, first))
-        except csv.Error:
-            if not any('\\"' in line for line in lines):
-                raise
-            whole = list(_parsed(lines, separator, width, first, escapechar="\\"))  # as MySQL writes quotes
-    except csv.Error:
-        whole = list(_line_by_line(lines, separator, width, where, first, doubts))
-    for line, row in whole[1:]:
-        if width == 1:
-            row = [separator.join(row)]
-        extra = [cell for cell in row[width:] if cell.strip()]
-        if extra:
-            doubts.add(line, "with more columns than the first: left out; put quotes around commas")
-        elif any(cell.strip() for cell in row):
-            yield line, row
-
-
-def _parsed(
-    lines: list[str], separator: str, width: int, first: int, escapechar: str | None = None
-) -> Iterator[tuple[int, list[str]]]:
-    """Raises csv.Error where quotes are not closed, or where their cells say that others should not be."""
-    text = io.StringIO("\n".join(lines), newline="")
-    rows = csv.reader(
-        text, delimiter=separator, skipinitialspace=True, strict=True, escapechar=escapechar, doublequote=True
-    )
-    start = 0
-    for row in rows:
-        yield first + start, row
-        start = rows.line_num
-        if row and len(row) < width and any("\n" in cell for cell in row):
-            raise csv.Error("a quote takes in the rest of its line")
-        if any("\n" in cell for cell in row) and len(row) > width:
-            raise csv.Error("a quote ends in another line")
-
-
-def _line_by_line(
-    lines: list[str], separator: str, width: int, where: str, first: int, doubts: Doubts
-) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(lines, start=first):
-        try:
-            row = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
-        except csv.Error:
-            try:
-                row = next(csv.reader([line], delimiter=separator, quoting=csv.QUOTE_NONE), [])
-            except csv.Error as error:
-                raise ValueError(f"line {number} of {where} is no CSV: {error}; check its quotes") from error
-            doubts.add(number, "with a quote too many or too few: read as it stands")
-            row = [_without_quotes(cell) for cell in row]
-        else:
-            if any(OPEN_QUOTE.search(cell) and cell.count('"') % 2 for cell in row):
-                doubts.add(number, "with a quote too many or too few: read as it stands")
-                row = [_without_quotes(cell) for cell in row]
-        if number > first and row and len(row) < width and any(cell.strip() for cell in row):
-            doubts.add(number, "with too few columns, in a table with broken quotes: left out")
-        else:
-            yield number, row
-
-
-def _without_quotes(cell: str) -> str:
-    """A cell of a line whose quotes do not fit: without those around it; those of inches stay."""
-    cell = cell.strip()
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':
-        return cell[1:-1].replace('""', '"').strip()
-    return cell.strip('"').strip() if cell.count('"') % 2 and not re.search(r'\d"$', cell) else cell
 
 
 def _column(
