@@ -22,7 +22,7 @@ from samuel.vocals.features import VocalFeatures
 
 PLAIN_BPM = 100.0  # where no tempo is to be found
 SLOWEST, FASTEST = 50.0, 200.0
-USUAL_BPM, SPREAD = 100.0, 0.4  # of the log-normal weight of tempi, in octaves
+USUAL_BPM, SPREAD = 100.0, 0.7  # of the log-normal weight of tempi, in octaves
 COMB = ((0.5, 0.5), (1.0, 1.0), (2.0, 0.8), (3.0, 0.4), (4.0, 0.8))  # (multiple of the beat, weight)
 TIGHTNESS = 400.0
 SURE_PERIODICITY = 0.12  # of the comb's value, from 0 to 1
