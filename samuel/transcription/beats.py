@@ -17,6 +17,9 @@ SPREAD = 0.6  # octaves of tempi, as `find_grid` takes it: a band tells more of 
 LOW_HZ = 150.0  # below are basses and bass drums
 LOW_SHARE = 1.0  # weight of their rises beside those of all
 CHANGE_SECONDS = 0.08  # how far beside a chord's beginning its downbeat may be
+CHANGE_AT_BEATS = (
+    4.0  # weight of a change of chord, where the mean of the rises is 1: strokes off the beat mislead else
+)
 BASS_AT_DOWNBEATS = 0.5  # weight of a bass's rise beside a change of chord
 
 
@@ -35,25 +38,30 @@ def onset_curves(mono: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "2 po
     return curves / np.maximum(curves.mean(axis=1, keepdims=True), 1e-9)
 
 
-def beat_curve(onsets: Float[np.ndarray, "2 points"]) -> Float[np.ndarray, " points"]:
-    """What speaks for a beat at each point."""
-    return _smooth(onsets[0] + LOW_SHARE * onsets[1], 1.5)
+def beat_curve(
+    onsets: Float[np.ndarray, "2 points"], changes: Sequence[float]
+) -> Float[np.ndarray, " points"]:
+    """What speaks for a beat at each point: rises, and chords that change (at `changes`, seconds)."""
+    return _smooth(onsets[0] + LOW_SHARE * onsets[1], 1.5) + CHANGE_AT_BEATS * _near(changes, onsets.shape[1])
 
 
 def downbeat_curve(
     onsets: Float[np.ndarray, "2 points"], changes: Sequence[float]
 ) -> Float[np.ndarray, " points"]:
     """What speaks for a downbeat at each point, 0 to 1: chords that change (at `changes`, seconds), basses that enter."""
-    points = onsets.shape[1]
+    low = _smooth(onsets[1], 1.5)
+    return (
+        _near(changes, onsets.shape[1]) + BASS_AT_DOWNBEATS * low / max(float(low.max(initial=0.0)), 1e-9)
+    ) / (1 + BASS_AT_DOWNBEATS)
+
+
+def _near(changes: Sequence[float], points: int) -> np.ndarray:
+    """1 where a chord begins, less within CHANGE_SECONDS and a little more, 0 elsewhere."""
     change = np.zeros(points)
     index = np.round(np.array(changes) / HOP).astype(int)
     change[index[(index >= 0) & (index < points)]] = 1
     kernel = np.exp(-0.5 * (np.arange(-10, 11) * HOP / CHANGE_SECONDS) ** 2)
-    change = np.minimum(1, np.convolve(change, kernel, mode="same")[:points])
-    low = _smooth(onsets[1], 1.5)
-    return (change + BASS_AT_DOWNBEATS * low / max(float(low.max(initial=0.0)), 1e-9)) / (
-        1 + BASS_AT_DOWNBEATS
-    )
+    return np.minimum(1, np.convolve(change, kernel, mode="same")[:points])
 
 
 def _smooth(curve: np.ndarray, points: float) -> np.ndarray:

@@ -30,9 +30,8 @@ def transcribe(accompaniment: Float[Tensor, "2 samples"]) -> LeadSheet:
     onsets = beats.onset_curves(resample(mono, SAMPLE_RATE, beats.RATE)[0].numpy())
     names, scores = chords.chord_scores(resample(mono, SAMPLE_RATE, chords.RATE)[0].numpy())
     changes = np.flatnonzero(np.diff(chords.chord_path(scores, chords.CHANGE))) + 1
-    curves = np.stack(
-        [beats.beat_curve(onsets), beats.downbeat_curve(onsets, (changes * chords.FRAME).tolist())]
-    )
+    seconds_of = (changes * chords.FRAME).tolist()
+    curves = np.stack([beats.beat_curve(onsets, seconds_of), beats.downbeat_curve(onsets, seconds_of)])
     grid = find_grid(curves, seconds, Locks(), beats.SPREAD)
     edges = np.append(grid.beats, seconds)
     path = chords.chord_path(chords.by_beats(scores, edges), chords.CHANGE_BY_BEATS)

@@ -11,9 +11,12 @@ from samuel.arranging import SoundFontSynthesiser, play
 from samuel.arranging.soundfont import SHIPPED
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import chords_right
+from samuel.harmonizing.accents import HOP
+from samuel.harmonizing.beats import find_grid
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.locks import Locks
 from samuel.transcription import heard_chords, transcribe
+from samuel.transcription.beats import beat_curve, downbeat_curve
 
 SECONDS = 20.0
 
@@ -67,3 +70,22 @@ def test_of_silence_and_of_very_little_nothing_is_known(audio: torch.Tensor) -> 
 def test_noise_is_no_error() -> None:
     noise = 0.1 * torch.randn(2, 3 * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
     assert len(transcribe(noise).beats) > 1
+
+
+def test_chords_that_change_tell_beats_from_strokes_off_the_beat() -> None:
+    points = np.arange(round(SECONDS / HOP)) * HOP
+    true = np.arange(0.5, SECONDS, 0.6)
+
+    def strokes(times: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * (np.abs(points[:, None] - times).min(axis=1) / 0.02) ** 2)
+
+    onsets = np.tile(0.8 * strokes(true) + strokes(true + 0.3), (2, 1))
+    onsets /= onsets.mean(axis=1, keepdims=True)
+
+    def off_by(changes: list[float]) -> float:
+        curves = np.stack([beat_curve(onsets, changes), downbeat_curve(onsets, changes)])
+        grid = find_grid(curves, SECONDS, Locks())
+        return float(np.median([np.abs(true - beat).min() for beat in grid.beats]))
+
+    assert off_by([]) > 0.25
+    assert off_by(true[::2].tolist()) < 0.05
