@@ -38,7 +38,7 @@ class Filter:
 
     def __call__(self, block: Float[np.ndarray, "2 samples"]) -> Float[np.ndarray, "2 samples"]:
         """Of the block's own type."""
-        filtered = np.empty_like(block)
+        filtered = np.empty(block.shape, block.dtype)  # by sides, whatever the order of the block
         for start in range(0, block.shape[1], PIECE):
             piece = np.ascontiguousarray(block[:, start : start + PIECE], np.float64)
             frame = av.AudioFrame.from_ndarray(piece, format="dblp", layout="stereo")
