@@ -79,7 +79,7 @@ def main(
     from jobs.runtime.cluster import connect
     from jobs.runtime.costs import MachineHours
     from jobs.runtime.progress import counting
-    from jobs.runtime.scoring import Records, extract_features
+    from jobs.runtime.scoring import Records, extract_records
     from jobs.runtime.worker_pool import choose_workers
     from samuel import __version__
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
@@ -154,7 +154,7 @@ def main(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
             with counting("heard", len(missing), console) as count:
-                for row in extract_features(
+                for row in extract_records(
                     list(missing.values()), records, chosen, aesthetics=aesthetics, max_seconds=max_seconds
                 ):
                     count(row["seconds"])

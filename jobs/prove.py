@@ -77,7 +77,7 @@ def main(
     from jobs.runtime.progress import counting
     from jobs.runtime.worker_pool import choose_workers
     from samuel.evaluation.proof_figures import plots, spectrograms
-    from samuel.evaluation.proof_report import Part, markdown, rows_table
+    from samuel.evaluation.proof_report import SongResults, markdown, rows_table
     from samuel.evaluation.report import parquet_of
     from samuel.evaluation.trial import JUDGES, AlignmentRun, Variation, fingerprint, parse_variation
     from samuel.generation import PRETRAINED
@@ -132,7 +132,7 @@ def main(
         for name, some in good.items():
             if len(some) < 2:
                 console.print(f"[red]of the {name}, fewer than two went well: nothing to compare[/]")
-        parts = [Part.read(name, some, trial) for name, some in good.items() if len(some) > 1]
+        parts = [SongResults.read(name, some, trial) for name, some in good.items() if len(some) > 1]
         if not parts:
             raise ValueError("too few songs went well; what was made of them is kept for another run")
         files: dict[str, Any] = {

@@ -42,7 +42,7 @@ def main(
     from samuel.codec import load_codec
     from samuel.codec.bass_fitting import BassTraining, Lesson, fit_bass, lessons_in, save_bass
     from samuel.codec.corpus import prepare
-    from samuel.codec.training import TrainingConfig, train
+    from samuel.codec.training import CodecTrainingConfig, train
 
     torch.set_num_threads(threads)
     with user_errors(Console()):
@@ -54,7 +54,7 @@ def main(
                     err=bool(error),
                 )
         if not bass_of:
-            train(features, out, replace(TrainingConfig(), steps=steps, seed=seed), report=typer.echo)
+            train(features, out, replace(CodecTrainingConfig(), steps=steps, seed=seed), report=typer.echo)
         codec = load_codec(bass_of or out)
         lessons: list[Lesson] = []
         for catalogue in songs:

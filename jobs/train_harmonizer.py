@@ -55,7 +55,7 @@ def main(
     from samuel.harmonizing.chord_training import chord_loss, judge_chords
     from samuel.harmonizing.examples import split
     from samuel.harmonizing.network import ChordNetwork
-    from samuel.harmonizing.training import TrainingConfig, save_weights, train
+    from samuel.harmonizing.training import HarmonizerTrainingConfig, save_weights, train
 
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def main(
         raise typer.BadParameter(
             f"expected scores to learn from, got {len(lessons)}, all held out", param_hint="--scores"
         )
-    config = TrainingConfig(steps=steps, seed=seed)
+    config = HarmonizerTrainingConfig(steps=steps, seed=seed)
     for name in part or list(Part):
         torch.manual_seed(seed)
         network: Any

@@ -43,7 +43,7 @@ def main(
     from rich.console import Console
 
     from jobs.runtime.cluster import connect
-    from jobs.runtime.scoring import Records, extract_features
+    from jobs.runtime.scoring import Records, extract_records
     from jobs.runtime.worker_pool import WorkerPool
     from samuel.evaluation.efficiency import processor
     from samuel.evaluation.record import FeatureExtractor, TrackRecord
@@ -79,7 +79,7 @@ def main(
             began_job = time.perf_counter()
             arrivals = [
                 (time.perf_counter(), sum(row["work_seconds"].values()))
-                for row in extract_features(
+                for row in extract_records(
                     samples, Records(folder, "bench"), WorkerPool(workers, "cpu", 1), aesthetics=aesthetics, max_seconds=900.0
                 )
             ]  # fmt: skip

@@ -41,7 +41,7 @@ class Records:
         write_atomic(join(self.folder, key + self.suffix), record.to_bytes())
 
 
-class ExtractFeatures:
+class ExtractRecords:
     """What a worker of the pool does: a row with a sample in, its error, length and times out."""
 
     def __init__(self, records: Records, make_extractor: Any, max_seconds: float) -> None:
@@ -55,7 +55,7 @@ class ExtractFeatures:
         return {"error": record.error, "seconds": record.seconds, "work_seconds": record.work_seconds}
 
 
-def extract_features(
+def extract_records(
     samples: list[Sample], records: Records, workers: WorkerPool, *, aesthetics: str, max_seconds: float
 ) -> Iterator[dict[str, Any]]:
     """Measure `samples` and write their records; yields a row for each as it is done. Raises ValueError to stop.
@@ -66,5 +66,5 @@ def extract_features(
     rows = [{"key": sample.key, "source": sample.source} for sample in samples]
     make_extractor = partial(FeatureExtractor, aesthetics, workers.device, workers.threads, previews=True)
     unknown = {"seconds": 0.0, "work_seconds": {}}
-    for row in pool(rows, ExtractFeatures, (records, make_extractor, max_seconds), workers, key="key"):
+    for row in pool(rows, ExtractRecords, (records, make_extractor, max_seconds), workers, key="key"):
         yield unknown | row

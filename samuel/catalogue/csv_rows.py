@@ -28,7 +28,7 @@ class Doubts:
         ]
 
 
-def rows_of(
+def read_rows(
     lines: list[str],
     separator: str,
     width: int,

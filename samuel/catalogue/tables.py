@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from samuel.catalogue import titles
-from samuel.catalogue.csv_rows import Doubts, rows_of
+from samuel.catalogue.csv_rows import Doubts, read_rows
 from samuel.catalogue.encodings import decoded
 from samuel.storage.audio_names import AUDIO_EXTENSIONS, is_audio
 
@@ -138,7 +138,7 @@ def read_table(data: bytes, where: str) -> tuple[list[Entry], list[str]]:
         first, lines = first + 1, lines[1:]
     separator, columns = _header(lines, separators, where, first)
     doubts = Doubts(where)
-    rows = list(rows_of(lines, separator, len(columns), where, first, doubts))
+    rows = list(read_rows(lines, separator, len(columns), where, first, doubts))
     title_column = _column(columns, TITLE_COLUMNS, rows, where, TITLE_WORDS)
     address_column = _column(columns, ADDRESS_COLUMNS, [], where)
     artist_column = _column(columns, ARTIST_COLUMNS, rows, where, ARTIST_WORDS)
@@ -154,7 +154,7 @@ def read_table(data: bytes, where: str) -> tuple[list[Entry], list[str]]:
         if column < len(row)
     ):
         doubts = Doubts(where)
-        rows = list(rows_of(lines, separator, len(columns), where, first, doubts, by_line=True))
+        rows = list(read_rows(lines, separator, len(columns), where, first, doubts, by_line=True))
     entries: list[Entry] = []
     for line, row in rows:
         title, artist = _cell(row, alike[title_column]), _artist(_cell(row, alike[artist_column]))

@@ -26,7 +26,7 @@ PIECE_SECONDS = 20  # measured at once
 
 
 @dataclass(frozen=True)
-class Part:
+class CorpusPart:
     """One part of one song: where its rows lie and how many they are."""
 
     path: Path
@@ -80,14 +80,14 @@ def measure(features: Features, samples: Float[Tensor, "2 samples"]) -> dict[str
     }
 
 
-def parts_in(folder: Path, least_frames: int) -> list[Part]:
+def parts_in(folder: Path, least_frames: int) -> list[CorpusPart]:
     """All parts of at least so many frames, in a stable order."""
     parts = []
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
             keys = list(file.keys())
             names = sorted(key.removesuffix(".features") for key in keys if key.endswith(".features"))
-            parts += [Part(path, n, file.get_slice(f"{n}.features").get_shape()[0]) for n in names]
+            parts += [CorpusPart(path, n, file.get_slice(f"{n}.features").get_shape()[0]) for n in names]
     return [part for part in parts if part.frames >= least_frames]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samuel.codec.corpus import Part
+from samuel.codec.corpus import CorpusPart
 from samuel.codec.mini import MiniAutoencoder
 from samuel.config import LATENT_CHANNELS
 
@@ -50,7 +50,7 @@ class Moments:
 
 
 @torch.no_grad()
-def fit(model: MiniAutoencoder, parts: list[Part], frames_each: int, seed: int) -> float:
+def fit(model: MiniAutoencoder, parts: list[CorpusPart], frames_each: int, seed: int) -> float:
     """Set the linear maps of both sides; returns the share of the features' weighted variance explained.
 
     Uses the middle `frames_each` frames of each part, half of them band-limited.

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from samuel.codec.corpus import Part, parts_in
+from samuel.codec.corpus import CorpusPart, parts_in
 from samuel.codec.fitting import fit
 from samuel.codec.mini import MiniAutoencoder, MiniConfig
 
@@ -28,7 +28,7 @@ LATENT_PENALTY = 0.1
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class CodecTrainingConfig:
     """Learning rates fall from `rate` to 0 along a cosine, after `warmup` steps of rising."""
 
     steps: int = 2600
@@ -45,7 +45,7 @@ class TrainingConfig:
 def train(
     features: Path,
     run: Path,
-    config: TrainingConfig,
+    config: CodecTrainingConfig,
     model_config: MiniConfig | None = None,
     report: Callable[[str], None] = print,
 ) -> MiniAutoencoder:
@@ -92,7 +92,7 @@ def train(
     return model.eval()
 
 
-def learning_rate(step: int, config: TrainingConfig) -> float:
+def learning_rate(step: int, config: CodecTrainingConfig) -> float:
     rising = min(1.0, (step + 1) / config.warmup)
     return config.rate * rising * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
@@ -111,10 +111,10 @@ def loss_of(model: MiniAutoencoder, features: Tensor, fine: Tensor, noise: Tenso
 def _step(
     model: MiniAutoencoder,
     optimizer: torch.optim.Optimizer,
-    parts: list[Part],
+    parts: list[CorpusPart],
     lengths: Tensor,
     step: int,
-    config: TrainingConfig,
+    config: CodecTrainingConfig,
 ) -> Tensor:
     """One step on excerpts that only the seed and the step's number choose."""
     chance = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
@@ -141,7 +141,11 @@ def _step(
 
 
 def _save(
-    run: Path, model: MiniAutoencoder, optimizer: torch.optim.Optimizer, step: int, config: TrainingConfig
+    run: Path,
+    model: MiniAutoencoder,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    config: CodecTrainingConfig,
 ) -> None:
     """The checkpoint to go on from, and the codec as it is now, in half precision."""
     state: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}

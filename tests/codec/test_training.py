@@ -8,10 +8,10 @@ from samuel import audio
 from samuel.codec import load_codec, training
 from samuel.codec.corpus import parts_in, prepare
 from samuel.codec.mini import Features, MiniAutoencoder, MiniConfig
-from samuel.codec.training import TrainingConfig, learning_rate, loss_of, train
+from samuel.codec.training import CodecTrainingConfig, learning_rate, loss_of, train
 
 SMALL = MiniConfig(encoder_width=16, encoder_blocks=1, decoder_width=16, decoder_blocks=1, context=1)
-QUICK = TrainingConfig(steps=4, batch=4, frames=12, warmup=2, fit_frames=60, save_every=2)
+QUICK = CodecTrainingConfig(steps=4, batch=4, frames=12, warmup=2, fit_frames=60, save_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_training_improves_on_the_closed_form(features, tmp_path):
     """And the closed form on nothing: its own error is the loss's unit."""
     losses = {}
     for steps in (0, 60):
-        config = TrainingConfig(steps=steps, batch=8, frames=24, warmup=5, rate=3e-3, fit_frames=64)
+        config = CodecTrainingConfig(steps=steps, batch=8, frames=24, warmup=5, rate=3e-3, fit_frames=64)
         model = train(features, tmp_path / str(steps), config, SMALL)
         rows = [part.rows(10, 48) for part in parts_in(features, 58)]
         inputs, fine = (torch.stack(kind) for kind in zip(*rows, strict=True))
@@ -96,7 +96,7 @@ def test_training_improves_on_the_closed_form(features, tmp_path):
 
 
 def test_latents_of_the_closed_form_are_white(features, tmp_path):
-    model = train(features, tmp_path, TrainingConfig(steps=0, fit_frames=64), SMALL)
+    model = train(features, tmp_path, CodecTrainingConfig(steps=0, fit_frames=64), SMALL)
     chance = torch.Generator().manual_seed(0)
     rows = []
     for part in parts_in(features, 1):  # the very rows of the fit
@@ -115,7 +115,7 @@ def test_nothing_to_train_on_is_said(tmp_path):
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing():
-    config = TrainingConfig(steps=1000, warmup=10)
+    config = CodecTrainingConfig(steps=1000, warmup=10)
     rates = [learning_rate(step, config) for step in range(1001)]
     assert rates[0] == pytest.approx(config.rate / 10)
     assert max(rates) == pytest.approx(config.rate, rel=1e-3)

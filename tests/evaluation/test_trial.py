@@ -12,7 +12,7 @@ from samuel.arranging.soundfont import SHIPPED
 from samuel.catalogue.songs import Song
 from samuel.evaluation.chosen import chords_right
 from samuel.evaluation.proof import ProofRecords
-from samuel.evaluation.proof_report import Part, obeyed_table
+from samuel.evaluation.proof_report import SongResults, obeyed_table
 from samuel.evaluation.trial import TONE, AlignmentRun, Variation, fingerprint
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.locks import Locks
@@ -84,7 +84,7 @@ def test_what_the_second_judge_hears_is_in_the_table(songs: dict[str, Song], tmp
     made = ProofRecords(record, record, record)
 
     def table(judged_by_name: dict) -> dict[str, list[str]]:
-        part = Part("songs", [], {}, dict.fromkeys(asked, made), {}, {}, asked, choice, judged_by_name)
+        part = SongResults("songs", [], {}, dict.fromkeys(asked, made), {}, {}, asked, choice, judged_by_name)
         rows = [
             [cell.strip() for cell in line.split("|")[1:-1]] for line in obeyed_table(part) if "|" in line
         ]

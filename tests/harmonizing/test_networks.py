@@ -24,7 +24,7 @@ from samuel.harmonizing.melody import sung_on
 from samuel.harmonizing.network import CHORDS, ChordNetwork, sameness, triad_of
 from samuel.harmonizing.singing import sing_features
 from samuel.harmonizing.sung import SUNG, sung_beats
-from samuel.harmonizing.training import TrainingConfig, load_weights, save_weights, train
+from samuel.harmonizing.training import HarmonizerTrainingConfig, load_weights, save_weights, train
 from samuel.lead_sheet.chord import parse_chord
 from samuel.lead_sheet.signatures import Key
 from tests.harmonizing.sung import TUNE, tune
@@ -98,7 +98,7 @@ def test_verses_are_the_same_and_bars_are_not() -> None:
 
 def test_a_small_network_learns_two_songs_and_its_weights_come_back(tmp_path: Path) -> None:
     lessons = [song(), song(7)]
-    config = TrainingConfig(steps=60, learning_rate=1e-2, warmup=5, ema=0.8, checkpoint_every=60)
+    config = HarmonizerTrainingConfig(steps=60, learning_rate=1e-2, warmup=5, ema=0.8, checkpoint_every=60)
     reports: list[str] = []
     trained = train(
         small(),
@@ -127,7 +127,7 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path) -> No
     lessons = [song()]
 
     def run(out: Path, steps: int) -> ChordNetwork:
-        config = TrainingConfig(steps=6, warmup=2, checkpoint_every=3)
+        config = HarmonizerTrainingConfig(steps=6, warmup=2, checkpoint_every=3)
         torch.manual_seed(0)
 
         def loss(network: ChordNetwork, rng: np.random.Generator) -> torch.Tensor:
@@ -147,7 +147,11 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path) -> No
         assert torch.equal(one, other)
     with pytest.raises(ValueError, match="of another training"):
         train(
-            ChordNetwork(8, (1,) * 7), lambda n, r: None, lambda n: "", tmp_path / "part.pt", TrainingConfig()
+            ChordNetwork(8, (1,) * 7),
+            lambda n, r: None,
+            lambda n: "",
+            tmp_path / "part.pt",
+            HarmonizerTrainingConfig(),
         )  # type: ignore[arg-type, return-value]
 
 

@@ -93,14 +93,14 @@ def test_what_is_lost_is_told_and_the_report_has_the_rest(
     from jobs.runtime.actor_pool import DIED
 
     audio.write(folders / "good" / "d.wav", signals.band(8.0)[:, :1])
-    extract = scoring.extract_features
+    extract = scoring.extract_records
 
     def loses(samples: list[Sample], *more: Any, **named: Any) -> Iterator[dict[str, Any]]:
         gone = [one for one in samples if Path(one.source).name in ("a.mp3", "b.ogg", "anchor:silence")]
         yield from extract([one for one in samples if one not in gone], *more, **named)
         yield from ({"key": one.key, "source": one.source, "error": DIED, "seconds": 0.0} for one in gone)
 
-    monkeypatch.setattr(scoring, "extract_features", loses)
+    monkeypatch.setattr(scoring, "extract_records", loses)
     out = folders / "report"
     code, output = evaluate(
         *("--samples", f"good={folders}/good", f"other={folders}/other", "--vocals", folders / "vocals"),
