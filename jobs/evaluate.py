@@ -3,11 +3,18 @@
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.runtime.errors import user_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from jobs.runtime.scoring import Records
+    from jobs.runtime.worker_pool import WorkerPool
+    from samuel.evaluation.samples import Sample
 from jobs.runtime.options import Device, MaxMinutes, ModelWorkers
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -78,8 +85,7 @@ def main(
     from jobs.runtime.baselines import produce
     from jobs.runtime.cluster import connect
     from jobs.runtime.costs import MachineHours
-    from jobs.runtime.progress import counting
-    from jobs.runtime.scoring import Records, extract_records
+    from jobs.runtime.scoring import Records
     from jobs.runtime.worker_pool import choose_workers
     from samuel import __version__
     from samuel.evaluation.aesthetics import WeightsError, fetch_weights
@@ -149,18 +155,17 @@ def main(
             records = Records(out, judge)
             present = records.present()
             missing = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
-            reasons: dict[str, str] = {}
             console.print(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
-            with counting("heard", len(missing), console) as count:
-                for row in extract_records(
-                    list(missing.values()), records, chosen, aesthetics=aesthetics, max_seconds=max_seconds
-                ):
-                    count(row["seconds"])
-                    if row["error"]:
-                        console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
-                        reasons[row["key"]] = row["error"]
+            reasons = measure(
+                list(missing.values()),
+                records,
+                chosen,
+                console,
+                aesthetics=aesthetics,
+                max_seconds=max_seconds,
+            )
 
         def record_of(sample: Sample) -> Any:
             error = reasons.get(sample.key)
@@ -204,6 +209,25 @@ def main(
             }.items():
                 write_atomic(join(out, file), data)
     console.print(f"report: {absolute(out)}/report.html (and report.md, scores.parquet, scores.csv)")
+
+
+def measure(
+    samples: list["Sample"], records: "Records", workers: "WorkerPool", console: "Console", **how: Any
+) -> dict[str, str]:
+    """Have the samples measured, their records kept; the reasons of those that could not be, by their keys."""
+    from rich.markup import escape
+
+    from jobs.runtime.progress import counting
+    from jobs.runtime.scoring import extract_records
+
+    reasons: dict[str, str] = {}
+    with counting("heard", len(samples), console) as count:
+        for row in extract_records(samples, records, workers, **how):
+            count(row["seconds"])
+            if row["error"]:
+                console.print(f"[red]{escape(row['source'])}: {escape(row['error'])}[/]")
+                reasons[row["key"]] = row["error"]
+    return reasons
 
 
 if __name__ == "__main__":
