@@ -11,6 +11,8 @@ On a CPU one piece goes at a time, so that results do not depend, in a single bi
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, islice
 from math import ceil
 
@@ -28,6 +30,22 @@ PIECES_AT_ONCE = {"cpu": 1, "cuda": 8}
 REACH_TOLERANCE = 1e-5  # of the largest output: changes below it are rounding
 
 
+@dataclass(frozen=True)
+class GainLaw:
+    """What a gain does to latents: the sound of silence + gain ** exponent * (latents - silence) is as much louder."""
+
+    exponent: float
+    silence: Float[Tensor, "64 1"]
+    power: Callable[[Float[Tensor, "batch 64 frames"]], Float[Tensor, "batch frames"]]
+    """About the mean square of the sound of each frame, but for a constant factor."""
+
+    def amplified(
+        self, latents: Float[Tensor, "64 frames"], gains: Float[Tensor, " frames"]
+    ) -> Float[Tensor, "64 frames"]:
+        """`gains` are factors of amplitude, 1 for no change; they should change slowly."""
+        return self.silence + gains**self.exponent * (latents - self.silence)
+
+
 class Codec:
     """An autoencoder and where it runs.
 
@@ -36,7 +54,7 @@ class Codec:
     `identity` is name@hash of the weights that make latents: those of different identities must not be mixed.
     `decoding` names what makes sound of latents, for audio that is kept: it changes with the decoder, where `identity`
     stays and latents stay good.
-    `parameters` is how many the networks have.
+    `parameters` is how many the networks have. `power` and `gain_exponent`: of its `GainLaw`, where it has one.
     On CUDA the networks run in half precision, under autocast; results are float32 all the same.
     """
 
@@ -52,6 +70,8 @@ class Codec:
         parameters: int = 0,
         counts_frames: bool = False,
         decoding: str = "",
+        power: Callable[[Tensor], Tensor] | None = None,
+        gain_exponent: float = 1.0,
     ):
         self.encoder, self.decoder, self.identity = encoder, decoder, identity
         self.device = torch.device(device)
@@ -61,6 +81,7 @@ class Codec:
         self.decoding = decoding or identity
         self._reach = dict(reach or {})
         self._perceptual_weight = perceptual_weight
+        self._power, self._gain_exponent = power, gain_exponent
 
     @torch.no_grad()
     def encode(self, audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 64 frames"]:
@@ -106,6 +127,20 @@ class Codec:
     def perceptual_weight(self) -> Float[Tensor, " 64"] | None:
         """How much a unit of each latent changes the sound, 1 on average; None where the codec does not tell."""
         return self._perceptual_weight() if self._perceptual_weight else None
+
+    @cached_property
+    def gain_law(self) -> GainLaw | None:
+        """None where the codec does not tell."""
+        if self._power is None:
+            return None
+        silence = self.encode(torch.zeros(1, AUDIO_CHANNELS, self.piece_frames * FRAME_SAMPLES))
+        middle = silence.shape[-1] // 2
+        return GainLaw(self._gain_exponent, silence[0, :, middle : middle + 1].cpu(), self._power_of)
+
+    @torch.no_grad()
+    def _power_of(self, latents: Tensor) -> Tensor:
+        assert self._power
+        return self._power(latents.to(self.device)).cpu()
 
     def _encoded(self, audio: Tensor, first: Int[Tensor, " batch"]) -> Tensor:
         return self.encoder(audio)

@@ -64,6 +64,8 @@ def load_codec(name: str | Path, device: torch.device | str = "cpu") -> Codec:
         parameters=sum(one.numel() for one in network.parameters()),
         counts_frames=mini,
         decoding=decoding,
+        power=getattr(network, "power", None),
+        gain_exponent=getattr(network, "gain_exponent", 1.0),
     )
 
 

@@ -353,12 +353,18 @@ class MiniAutoencoder(nn.Module):
     """
 
     revision = DECODER_REVISION
+    gain_exponent = POWER
 
     def __init__(self, config: MiniConfig):
         super().__init__()
         self.config = config
         self.encoder = MiniEncoder(config)
         self.decoder = MiniDecoder(config, self.encoder.features)
+
+    def power(self, latents: Float[Tensor, "batch 64 frames"]) -> Float[Tensor, "batch frames"]:
+        """About the mean square of the sound of each frame, but for a constant factor."""
+        envelope = self.decoder.predict(latents.transpose(1, 2)).envelope.float()
+        return (envelope.clamp(min=0) ** (2 / POWER)).sum(dim=-1)
 
     @classmethod
     def from_config(cls, settings: dict[str, Any]) -> "MiniAutoencoder":

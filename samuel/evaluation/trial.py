@@ -101,6 +101,8 @@ def fingerprint(generator: Generator, variation: Variation, seconds: float) -> s
     """Of all that decides what is generated: weights, codec, config, and the length of the excerpts."""
     config = variation.config  # resolved: a default may change while audio made with the old one lies there
     told = {"found": "found", "none": "none"}.get(variation.lead_sheet, f"{variation.lead_sheet} with energy")
+    if variation.lead_sheet != "none":
+        told += " at the arrangement's level"
     digest = hashlib.sha256(
         f"{generator.codec.decoding} {config.sampling} {config.seed} {seconds:g} {told}".encode()
     )

@@ -20,6 +20,7 @@ from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
 from samuel.diffusion import Guidance, InpaintMask, cosine_schedule, guided, sample, seeded_noise
 from samuel.diffusion.sampler import rates_from
 from samuel.generation.config import GenerationConfig
+from samuel.generation.dynamics import at_level
 from samuel.generation.regions import Region
 from samuel.generation.schedule import Guides, Latents, Material, Schedule, WindowTask
 from samuel.generation.windows import Window
@@ -298,8 +299,10 @@ class Generator:
                 strength=strength,
                 distilled_to=distilled_to,
             )
-        made = statistics.denormalize(made, "accompaniment").cpu()
-        return list(torch.where(frames[:, None], known, made))
+        made = torch.where(frames[:, None], known, statistics.denormalize(made, "accompaniment").cpu())
+        if not arranged or not (law := self.codec.gain_law):
+            return list(made)
+        return [at_level(*one, law) for one in zip(made, arranged, frames, strict=True)]
 
     def _guides(self, tasks: list[WindowTask]) -> Float[Tensor, "task guide frame"] | None:
         """For a network that is told of them; zeros, for not known, where a task has none."""
