@@ -6,11 +6,12 @@ only where neither it nor the one before is a guess.
 
 from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import Part
-from samuel.arranging.pen import Pen, strokes
+from samuel.arranging.pen import Pen, lightness, strokes
 from samuel.arranging.styles import bar_steps
 from samuel.lead_sheet.chord import Chord
 
 LOWEST = 28
+REACH = 14  # semitones above the lowest: up to here a root may lie an octave higher, for a shorter way
 NEAR = 0.26  # beats: a stroke this near to a chord's beginning is its first
 
 
@@ -20,17 +21,20 @@ def bass(form: Form) -> Part:
     part.program = pen.pick(form.style.basses)
     main, other = pen.pick(form.style.bass), pen.pick(form.style.bass)
     floor = LOWEST + int(pen.rng.integers(0, 5))
+    home: int | None = None  # the written bass of the chord before, as it was played
     for bar in form.bars:
         pen.turn_to(bar)
         if bar.final and (part.notes or bar.number == 0):
             for chord, start, end in form.sounding(bar):
-                pen.play(start, end, _written(chord, floor), 98)
+                home = _written(chord, floor, home)
+                pen.play(start, end, home, 98)
         elif bar.level and not bar.final:
-            _bar(pen, bar, main if bar.number % 4 < 3 and not bar.turns else other, floor)
+            home = _bar(pen, bar, main if bar.number % 4 < 3 and not bar.turns else other, floor, home)
     return part
 
 
-def _bar(pen: Pen, bar: Bar, pattern: str, floor: int) -> None:
+def _bar(pen: Pen, bar: Bar, pattern: str, floor: int, home: int | None) -> int | None:
+    """Plays a bar; returns where its last chord's written bass lies."""
     form = pen.form
     played = [
         (bar.start + start, length, letter)
@@ -49,40 +53,45 @@ def _bar(pen: Pen, bar: Bar, pattern: str, floor: int) -> None:
         if chord.root is None:
             continue
         coming = played[number + 1][0] if number + 1 < len(played) else bar.end
+        home = _written(chord, floor, home)
         if beat - chord.start < NEAR or beat == bar.start:
-            pitch = _written(chord, floor)
+            pitch = home
         else:
             pitch = _pitch(
-                pen, letter, chord, pitch, floor, form.chord_at(coming) if coming < bar.end else chord
+                pen, letter, chord, home, pitch, floor, form.chord_at(coming) if coming < bar.end else chord
             )
         end = min(beat + 0.94 * length, coming, chord.end)
-        pen.play(beat, end, pitch, 96 if beat == bar.start else 86)
+        pen.play(beat, end, pitch, (96 if beat == bar.start else 86) - lightness(beat, bar))
+    return home
 
 
-def _written(chord: Chord, floor: int) -> int:
-    """The chord's bass, as the lead sheet has it."""
+def _written(chord: Chord, floor: int, home: int | None) -> int:
+    """The chord's bass, as the lead sheet has it, in the octave that is nearer to the one before."""
     assert chord.bass_pitch_class is not None
-    return _up(chord.bass_pitch_class, floor)
+    low = _up(chord.bass_pitch_class, floor)
+    high = low + 12
+    nearer = home is not None and abs(high - home) < abs(low - home)
+    return high if nearer and high <= floor + REACH else low
 
 
-def _pitch(pen: Pen, letter: str, chord: Chord, before: int, floor: int, coming: Chord) -> int:
+def _pitch(pen: Pen, letter: str, chord: Chord, home: int, before: int, floor: int, coming: Chord) -> int:
     tones = chord.pitch_classes
     if letter == "f":
         return _up(tones[:3][-1], floor)  # a power chord ends with its fifth
     if letter == "t":
         return _up(tones[:2][-1], floor)
     if letter == "o":
-        return _written(chord, floor) + 12
+        return home + 12 if home < floor + 12 else home - 12
     if letter == "a":
         if pen.form.is_guess(chord) or pen.form.is_guess(coming):
-            return _written(chord, floor)
+            return home
         if coming is not chord and coming.root is not None:
-            return _written(coming, floor) + (-1 if pen.happens(0.6) else 2)
+            return _written(coming, floor, home) + (-1 if pen.happens(0.6) else 2)
         near = sorted(
             (abs(p - before), p) for p in range(floor - 2, floor + 14) if p % 12 in tones and p != before
         )
         return pen.pick(near[:2] or [(0, before)])[1]
-    return _written(chord, floor)
+    return home
 
 
 def _up(pitch_class: int, floor: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import SHORTEST, Part
-from samuel.arranging.pen import VELOCITIES, Pen, strokes
+from samuel.arranging.pen import VELOCITIES, Pen, lightness, strokes
 from samuel.arranging.styles import bar_steps
 from samuel.arranging.voicing import voiced
 
@@ -139,13 +139,14 @@ def _bar(
         softer = SOFT_GUESS if form.is_guess(chord) else 0
         if letter.isdigit():
             index = int(letter)
-            velocity = 84 if beat > bar.start else 94
+            velocity = 84 - lightness(beat, bar) if beat > bar.start else 94
             pitch = voicing[index % len(voicing)] + 12 * (index // len(voicing))
             pen.play(beat, min(chord.end, bar.end, max(end, beat + 1.0)), pitch, velocity - softer)
             continue
         if end - beat <= 1 / form.steps + 1e-6:
             end = beat + 0.6 * (end - beat)
         roll = ROLL if pen.part.program in STRUMMED else 0.002
+        velocity = VELOCITIES[letter] - 8 - softer - (lightness(beat, bar) if letter == "x" else 0)
         for offset, pitch in enumerate(voicing):
-            pen.play(beat, min(end, chord.end), pitch, VELOCITIES[letter] - 8 - softer, late=roll * offset)
+            pen.play(beat, min(end, chord.end), pitch, velocity, late=roll * offset)
     return voicing

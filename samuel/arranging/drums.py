@@ -4,12 +4,15 @@ from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import Part
 from samuel.arranging.pen import VELOCITIES, Pen
 from samuel.arranging.styles import (
+    CLOSED_HAT,
+    COWBELL,
     CRASH,
     HIGH_TOM,
     KICK,
     LOW_TOM,
     MID_TOM,
     OPEN_HAT,
+    PEDAL_HAT,
     RIDE,
     SHAKER,
     SNARE,
@@ -24,6 +27,8 @@ SOFTER = {
     SHAKER: 12,
     TAMBOURINE: 8,
 }  # of velocity: leaves the bass its place; what is bright and plays on and on
+KEEPS_TIME = (CLOSED_HAT, PEDAL_HAT, RIDE, SHAKER, TAMBOURINE, COWBELL)
+SECOND = 12  # of velocity: so much softer is what keeps time at its second, third... stroke in a beat
 FILL_AT_TURNS, FILL_IN_RESTS = 0.8, 0.35  # how often
 
 
@@ -43,11 +48,16 @@ def drums(form: Form) -> Part:
             continue
         fill = bool(pattern) and bar.beats > 1 and pen.happens(_fill_chance(form, bar))
         for drum, steps in pattern.items():
+            struck: set[int] = set()  # the beats
             for index, letter in enumerate(bar_steps(steps, bar.beats, form.steps, bar.number)):
                 if letter == "." or (fill and index >= (bar.beats - 1) * form.steps):
                     continue
                 beat = bar.start + index / form.steps
-                pen.play(beat, beat + 0.25, drum, VELOCITIES[letter] - SOFTER.get(drum, 0))
+                lighter = (
+                    SECOND if drum in KEEPS_TIME and letter != "o" and index // form.steps in struck else 0
+                )
+                struck.add(index // form.steps)
+                pen.play(beat, beat + 0.25, drum, VELOCITIES[letter] - SOFTER.get(drum, 0) - lighter)
         if fill:
             _fill(pen, bar.end - 1)
         if pattern and bar.level >= 2 and bar.opens:

@@ -13,6 +13,7 @@ EARLIEST = 0.03  # seconds: so much before the recording is an inaccuracy of the
 RELEASE = 0.02  # seconds: a note ends before the next one can begin, however early that is
 VELOCITIES = {"X": 112, "x": 88, "o": 58}
 PUSH = 20  # of velocity, from energy 0 to 1
+BETWEEN = 6  # of velocity: strokes between beats are softer
 AWAY, BACK = 3, -6  # of velocity, in bars without and with singing
 
 
@@ -49,6 +50,12 @@ class Pen:
             return  # before the recording; a note that is held is heard from there on
         loud = velocity + self.push + 10 * float(drawn[3:].sum() - 1.5)
         self.part.notes.append(PlayedNote(max(0.0, start), end, pitch, min(max(round(loud), 1), 127)))
+
+
+def lightness(beat: float, bar: Bar) -> int:
+    """How much softer, in velocity, a stroke between two beats is than one on a beat."""
+    inside = (beat - bar.start) % 1
+    return 0 if min(inside, 1 - inside) < 0.01 else BETWEEN
 
 
 def strokes(steps: str, per_beat: int) -> list[tuple[float, float, str]]:

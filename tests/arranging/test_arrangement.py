@@ -1,14 +1,17 @@
 """A lead sheet becomes a band: what is asked for is what is played."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from samuel.arranging import PARTS, STYLES, Arrangement, arrange, part_levels
+from samuel.arranging.styles import CLOSED_HAT, CRASH, HIGH_TOM, LOW_TOM, MID_TOM, RIDE
 from samuel.lead_sheet import LeadSheet, LeadSheetError
 from tests.arranging.sheets import ALL_KINDS, lead_sheet, notes_of, voice, with_chord, wrong_notes
 
+TOMS = (LOW_TOM, MID_TOM, HIGH_TOM)
 METRES = ("2/4", "3/4", "4/4", "5/4", "7/4", "6/8", "9/8", "12/8")
 
 
@@ -109,6 +112,64 @@ def test_less_energy_plays_less() -> None:
             counts.append(sum(note.velocity for part in arrangement.parts for note in part.notes))
         assert counts == sorted(counts), (style.name, counts)
         assert counts[0] < 0.7 * counts[-1]
+
+
+def test_the_bass_goes_short_ways_from_chord_to_chord() -> None:
+    """A root a second or third away is played there, not in the octave beside it."""
+    leaps = []
+    for chart in (
+        "| E | F | G | E |",
+        "| D | C | Bb | A |",
+        "| Ab | Fm | Db | Eb |",
+        "| F# | G#m | B | C#m |",
+    ):
+        sheet = lead_sheet(chart, energy=0.8)
+        for seed in range(5):
+            bass = notes_of(arrange(sheet, seconds=17.0, style="rock", seed=seed), "bass")
+            firsts = [min(bass, key=lambda n: abs(n.start - c.start)).pitch for c in sheet.chords[:-1]]
+            leaps += [abs(b - a) for a, b in pairwise(firsts)]
+            assert max(n.pitch for n in bass) - min(n.pitch for n in bass) <= 26
+    assert np.mean(np.array(leaps) >= 8) < 0.15  # 0.19 without choosing the octave
+    assert np.mean(leaps) < 3.6  # 4.0
+
+
+def test_drums_have_accents_ghost_notes_and_no_machine_gun() -> None:
+    """What keeps time is softer between beats, and no two strokes in a row are alike for long."""
+    softest, alike = [], []
+    for style in ("rock", "disco", "shuffle", "country", "funk"):
+        for seed in range(4):
+            sheet = lead_sheet(energy=0.8)
+            drums = notes_of(arrange(sheet, seconds=17.0, style=style, seed=seed), "drums")
+            softest.append(min(n.velocity for n in drums))
+            assert max(n.velocity for n in drums) > softest[-1] + 25
+            for drum in (CLOSED_HAT, RIDE):
+                strokes = [n for n in drums if n.pitch == drum]
+                place = [(n.start - 0.4) / 0.5 for n in strokes]
+                on, off = (
+                    [
+                        n.velocity
+                        for n, p in zip(strokes, place, strict=True)
+                        if (abs(p - round(p)) < 0.1) == beat
+                    ]
+                    for beat in (True, False)
+                )
+                if on and off:
+                    assert np.mean(on) > np.mean(off) + 6, (style, seed)
+                alike += [a.velocity == b.velocity for a, b in pairwise(strokes)]
+    assert min(softest) < 60
+    assert np.mean(alike) < 0.15
+
+
+def test_a_fill_leads_into_most_new_sections() -> None:
+    sheet = lead_sheet(seconds=66.0, energy=0.8)
+    filled = []
+    for seed in range(12):
+        drums = notes_of(arrange(sheet, seconds=66.0, style="rock", seed=seed), "drums")
+        for bar in (8, 16, 24):
+            start = sheet.bars[bar][0]
+            filled.append(any(n.pitch in TOMS and start - 0.6 < n.start < start for n in drums))
+            assert any(n.pitch == CRASH and abs(n.start - start) < 0.05 for n in drums)
+    assert 0.6 < np.mean(filled) < 1
 
 
 def test_energy_changes_within_a_song() -> None:
