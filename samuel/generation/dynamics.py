@@ -12,7 +12,8 @@ from samuel.codec import GainLaw
 
 SPAN_FRAMES = 43
 """Over 2 s, as energy is measured (`samuel.lead_sheet.energy`): what is shorter is rhythm."""
-MOST_DB = 12.0
+MOST_LOUDER_DB, MOST_SOFTER_DB = 12.0, 40.0
+"""Where the arrangement rests, so does the band."""
 FLOOR_DB = -60.0
 """Below the loudest of both: what is softer rests."""
 
@@ -23,11 +24,11 @@ def at_level(
     held: Bool[Tensor, " frames"],
     law: GainLaw,
 ) -> Float[Tensor, "64 frames"]:
-    """`latents` as loud as the arrangement is around each frame, within `MOST_DB`; `held` frames as they are."""
+    """`latents` as loud as the arrangement is around each frame, within limits; `held` frames as they are."""
     made, asked = (_smoothed(power) for power in law.power(torch.stack((latents, arrangement))))
     floor = max(float(made.max()), float(asked.max()), 1e-12) * 10 ** (FLOOR_DB / 10)
     decibels = 10 * torch.log10((asked + floor) / (made + floor))
-    gains = 10 ** (decibels.clamp(-MOST_DB, MOST_DB) / 20)
+    gains = 10 ** (decibels.clamp(-MOST_SOFTER_DB, MOST_LOUDER_DB) / 20)
     return torch.where(held, latents, law.amplified(latents, gains))
 
 

@@ -5,7 +5,7 @@ import torch
 
 from samuel.codec import Codec, GainLaw, load_codec
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
-from samuel.generation.dynamics import MOST_DB, at_level
+from samuel.generation.dynamics import MOST_SOFTER_DB, at_level
 from tests.evaluation import signals
 
 FRAMES = 240
@@ -63,7 +63,14 @@ def test_held_frames_stay_to_the_bit_and_no_gain_is_without_bounds(codec: Codec,
     held = torch.arange(FRAMES) < THIRD
     latents = at_level(made, arrangement, held, law)
     assert torch.equal(latents[:, held], made[:, held])
-    softest = law.amplified(made, torch.full((FRAMES,), 10 ** (-MOST_DB / 20)))
+    softest = law.amplified(made, torch.full((FRAMES,), 10 ** (-MOST_SOFTER_DB / 20)))
     torch.testing.assert_close(latents[:, ~held], softest[:, ~held])
     louder = at_level(arrangement, made, NONE_HELD, law)
     assert louder.isfinite().all()
+
+
+def test_where_the_arrangement_rests_the_band_is_silent(codec: Codec, law: GainLaw) -> None:
+    made, arrangement = codec.encode(torch.stack((sung((0.5, 0.5, 0.5)), sung((0.5, 0.0, 0.5)))))
+    found = levels(codec.decode(at_level(made, arrangement, NONE_HELD, law)[None])[0])
+    assert found[1] < found[0] - 30
+    assert found[2] == pytest.approx(found[0], abs=2.0)
