@@ -217,11 +217,11 @@ def measure(
     """Have the samples measured, their records kept; the reasons of those that could not be, by their keys."""
     from rich.markup import escape
 
-    from jobs.runtime.progress import counting
+    from jobs.runtime.progress import show_progress
     from jobs.runtime.scoring import extract_records
 
     reasons: dict[str, str] = {}
-    with counting("heard", len(samples), console) as count:
+    with show_progress("heard", len(samples), console) as count:
         for row in extract_records(samples, records, workers, **how):
             count(row["seconds"])
             if row["error"]:

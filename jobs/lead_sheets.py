@@ -121,7 +121,7 @@ def make(
     from jobs.runtime.actor_pool import pool
     from jobs.runtime.cluster import connect
     from jobs.runtime.costs import MachineHours
-    from jobs.runtime.progress import counting
+    from jobs.runtime.progress import show_progress
     from jobs.runtime.worker_pool import choose_workers
     from samuel.generation.lead_sheets import SheetReport
     from samuel.storage import join, list_files, read_bytes, write_atomic
@@ -135,7 +135,7 @@ def make(
     if pending:
         rows = [{"name": task.name, "task": json.dumps(asdict(task))} for task in pending]
         chosen = choose_workers(connect(), "cpu", workers)
-        with MachineHours(out, console), counting("recordings", len(rows), console) as count:
+        with MachineHours(out, console), show_progress("recordings", len(rows), console) as count:
             for row in pool(rows, MakeSheets, arguments, chosen, key="name"):
                 count(row.get("seconds") or 0.0)
                 lines[row["name"]] = (

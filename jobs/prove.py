@@ -74,7 +74,7 @@ def main(
 
     from jobs.runtime.alignment import run_trials
     from jobs.runtime.cluster import connect
-    from jobs.runtime.progress import counting
+    from jobs.runtime.progress import show_progress
     from jobs.runtime.worker_pool import choose_workers
     from samuel.evaluation.proof_figures import plots, spectrograms
     from samuel.evaluation.proof_report import SongResults, markdown, rows_table
@@ -121,7 +121,7 @@ def main(
         }
         everyone = [song for some in found.values() for song in some]
         failures: dict[str, str] = {}
-        with counting("songs", len(everyone), console) as count:
+        with show_progress("songs", len(everyone), console) as count:
             for row in run_trials(everyone, arguments, chosen):
                 count(seconds * len(variations))
                 if row["error"]:

@@ -82,14 +82,14 @@ def main(
             teachers = {lesson.song_id for lesson in learn}
             voices = _voices(folders, out / "voices")
             rendered = [voice for voice in voices if voice.song_id in teachers]
-            heard = [voice for voice in voices if split_of(voice.song_id) == "validation"]
+            held_out = [voice for voice in voices if split_of(voice.song_id) == "validation"]
             typer.echo(
-                f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(heard)} voices held out"
+                f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
             )
             network, loss, judge = (
                 BeatNetwork(),
                 partial(beat_loss, lessons=learn, rendered=rendered),
-                partial(judge_beats, voices=heard),
+                partial(judge_beats, voices=held_out),
             )
         try:
             trained = train(network, loss, partial(_in_words, judge), out / f"{name}.pt", config, typer.echo)
@@ -113,12 +113,12 @@ def _voices(folders: list[Path], kept: Path) -> list["VoiceLesson"]:
     """Features of the voices of rendered songs, kept in OUT as they are measured."""
     from rich.console import Console
 
-    from jobs.runtime.progress import counting
+    from jobs.runtime.progress import show_progress
     from samuel.harmonizing.voices import find_voices, measure_voice
 
     found = [song for folder in folders for song in find_voices(folder)]
     voices = []
-    with counting("voices", len(found), Console()) as count:
+    with show_progress("voices", len(found), Console()) as count:
         for song in found:
             voices.append(measure_voice(song, kept))
             count(voices[-1].seconds)
@@ -129,7 +129,7 @@ def _read(source: Path, out: Path) -> list["SongLesson"]:
     """The lessons of a collection, kept in OUT as they are read: a stopped run goes on where it was."""
     from rich.console import Console
 
-    from jobs.runtime.progress import counting
+    from jobs.runtime.progress import show_progress
     from samuel.harmonizing.examples import SongLesson, append_lesson, read_lessons
     from samuel.rendering.library import collection_name, find_scores, read_score, unpack
     from samuel.rendering.score import ScoreError
@@ -144,7 +144,7 @@ def _read(source: Path, out: Path) -> list["SongLesson"]:
             except ValueError as error:
                 raise typer.BadParameter(str(error), param_hint="--scores") from error
             missing = [file for file in found if file.song_id not in known]
-            with counting(f"read {name}", len(missing), Console()) as count:
+            with show_progress(f"read {name}", len(missing), Console()) as count:
                 for file in missing:
                     try:
                         append_lesson(SongLesson.of(file.song_id, read_score(file.path)), kept)

@@ -42,28 +42,28 @@ def main(
     try:
         wanted = preset_named(preset)
         if memory_of:
-            contestant = authors(str(peer), chosen) if memory_of == "authors" else ours(wanted, chosen)
-            print(training_memory(contestant, chosen))
+            candidate = authors(str(peer), chosen) if memory_of == "authors" else ours(wanted, chosen)
+            print(training_memory(candidate, chosen))
             return
         # First: on Linux a new process begins with the peak of the one that starts it.
         memory = [peak_in_a_new_process(whose) for whose in (("ours", "authors") if peer else ("ours",))]
-        contestants: list[Benchmarked] = [ours(wanted, chosen)]
+        candidates: list[Benchmarked] = [ours(wanted, chosen)]
         if peer:
-            contestants.append(authors(str(peer), chosen))
+            candidates.append(authors(str(peer), chosen))
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
-    measured = measure(contestants, chosen, repetitions, timed_steps)
+    measured = measure(candidates, chosen, repetitions, timed_steps)
     name = f"CPU, {threads} thread(s), float32"
     if chosen.type == "cuda":
         name = f"{torch.cuda.get_device_name(chosen)}, products in bfloat16"
     text = f"On {name}:\n\n"
-    text += table([one.name for one in contestants], measured, memory, chosen)
+    text += table([one.name for one in candidates], measured, memory, chosen)
     publish(text, out, record)
 
 
 def peak_in_a_new_process(whose: str) -> int:
-    """Bytes: memory once used stays with a process, so each contestant has its own. Raises ValueError."""
+    """Bytes: memory once used stays with a process, so each candidate has its own. Raises ValueError."""
     command = [sys.executable, *sys.argv, "--memory-of", whose]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:

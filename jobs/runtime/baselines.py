@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from jobs.runtime.actor_pool import DIED, pool
-from jobs.runtime.progress import counting
+from jobs.runtime.progress import show_progress
 from jobs.runtime.worker_pool import WorkerPool
 from samuel import audio
 from samuel.errors import in_words
@@ -44,7 +44,7 @@ def produce(
     place = folder_of(out, name, system)
     missing = unmade(place, vocals, prompts)
     try:
-        with counting(f"{name} makes", len(missing), console) as count:
+        with show_progress(f"{name} makes", len(missing), console) as count:
             for row in generate(system, place, missing, workers, max_seconds):
                 count()
                 if row["error"]:

@@ -18,7 +18,7 @@ LINE_EVERY_SECONDS = 10.0
 
 
 @contextmanager
-def counting(what: str, total: int, console: Console) -> Iterator[Callable[..., None]]:
+def show_progress(what: str, total: int, console: Console) -> Iterator[Callable[..., None]]:
     """Gives a function to call when one of `total` is done, with the seconds of audio that it was."""
     columns = (
         *(TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")),

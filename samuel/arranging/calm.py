@@ -22,8 +22,8 @@ BASS_FLOOR, BASS_PROGRAM = 29, 32
 def play_calmly(sheet: LeadSheet, singing: Singing, *, seconds: float, seed: int) -> list[Part]:
     """Bass, chords and pad; nobody before the first chord or long after the singer."""
     end = min(seconds, singing.end + LET_RING) if singing.known else seconds
-    heard = [opened(chord) if sheet.is_guess(chord) else chord for chord in sheet.chords]
-    known = [replace(c, end=min(c.end, end)) for c in heard if c.root is not None and c.start < end]
+    opened_chords = [opened(chord) if sheet.is_guess(chord) else chord for chord in sheet.chords]
+    known = [replace(c, end=min(c.end, end)) for c in opened_chords if c.root is not None and c.start < end]
     loud = [
         round(70 + 24 * (float(level) - 0.5)) for level in sheet.energy_at(np.array([c.start for c in known]))
     ]

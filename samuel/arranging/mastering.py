@@ -215,9 +215,9 @@ def _faded(
     """
     shape = np.hanning(2 * FADER_STEPS + 3)[1:-1]
     known = np.isfinite(powers)
-    heard = np.convolve(np.where(known, powers, 0.0), shape, "valid")
-    heard /= np.convolve(known.astype(float), shape, "valid")
-    level = 10 * np.log10(np.maximum(heard, 1e-12))
+    smoothed = np.convolve(np.where(known, powers, 0.0), shape, "valid")
+    smoothed /= np.convolve(known.astype(float), shape, "valid")
+    level = 10 * np.log10(np.maximum(smoothed, 1e-12))
     steps = np.arange(len(level)) + place - 0.5
     asked = asked_level(np.interp(steps * FADER_STEP / SAMPLE_RATE, *np.array(energy).T))
     gain = np.clip(asked - level, -MOST_FADED, MOST_FADED)

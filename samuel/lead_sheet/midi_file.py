@@ -267,10 +267,10 @@ def _sounding(notes: list[tuple[int, int, int]], edges: list[int]) -> list[Chord
             (min(b, end) - max(a, start), pitch) for a, b, pitch in notes if min(b, end) - max(a, start) > 0
         ]
         found = Chord(float(start), float(end))
-        heard = {pitch % 12 for length, pitch in inside if length > 0.2 * (end - start)}
-        if len(heard) > 1:
+        pitches = {pitch % 12 for length, pitch in inside if length > 0.2 * (end - start)}
+        if len(pitches) > 1:
             bass = min(pitch for _, pitch in inside) % 12
-            found = replace(best_chord(heard, bass), start=float(start), end=float(end))
+            found = replace(best_chord(pitches, bass), start=float(start), end=float(end))
         before = chords[-1] if chords else None
         if before and replace(before, start=0.0, end=1.0) == replace(found, start=0.0, end=1.0):
             chords[-1] = replace(before, end=found.end)
@@ -279,12 +279,12 @@ def _sounding(notes: list[tuple[int, int, int]], edges: list[int]) -> list[Chord
     return chords
 
 
-def best_chord(heard: set[int], bass: int) -> Chord:
-    """The chord whose pitch classes overlap those heard best (Jaccard); of equal ones, that on the bass."""
+def best_chord(pitches: set[int], bass: int) -> Chord:
+    """The chord whose pitch classes overlap `pitches` best (Jaccard); of equal ones, that on the bass."""
 
     def fit(chord: Chord) -> tuple[float, bool, int]:
         tones = set(chord.pitch_classes)
-        return len(tones & heard) / len(tones | heard), chord.root == bass, -len(tones)
+        return len(tones & pitches) / len(tones | pitches), chord.root == bass, -len(tones)
 
     chords = [Chord(0.0, 1.0, root, quality) for root in range(12) for quality in QUALITIES]
     best = max(chords, key=fit)

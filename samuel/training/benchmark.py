@@ -1,7 +1,7 @@
 """Size, speed and memory of a network, beside another's; the measurements of jobs/benchmarks/bench_training.py.
 
-A contestant brings the same few actions as functions without arguments. What is timed alternates between
-the contestants, the best of some repetitions counts: on a shared machine only the ratios mean something.
+A candidate brings the same few actions as functions without arguments. What is timed alternates between
+the candidates, the best of some repetitions counts: on a shared machine only the ratios mean something.
 """
 
 import resource
@@ -138,34 +138,32 @@ def authors(folder: str, device: torch.device, batch_size: int = 16) -> Benchmar
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """What all contestants multiply in: bfloat16 on a GPU, float32 elsewhere."""
+    """What all candidates multiply in: bfloat16 on a GPU, float32 elsewhere."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def measure(
-    contestants: list[Benchmarked], device: torch.device, repetitions: int, timed_steps: int
+    candidates: list[Benchmarked], device: torch.device, repetitions: int, timed_steps: int
 ) -> list[Measured]:
-    """Measure all contestants in turn. Of more than `timed_steps` sampling steps, that many are run and scaled."""
-    forwards = _alternate([one.forward for one in contestants], 5 * repetitions, device)
-    trainings = _alternate([one.training_step for one in contestants], repetitions, device)
-    sampling: list[dict[int, float]] = [{} for _ in contestants]
+    """Measure all candidates in turn. Of more than `timed_steps` sampling steps, that many are run and scaled."""
+    forwards = _alternate([one.forward for one in candidates], 5 * repetitions, device)
+    trainings = _alternate([one.training_step for one in candidates], repetitions, device)
+    sampling: list[dict[int, float]] = [{} for _ in candidates]
     for steps in SAMPLED:
-        able = [index for index, one in enumerate(contestants) if steps in one.steps_sampled]
+        able = [index for index, one in enumerate(candidates) if steps in one.steps_sampled]
         run = min(steps, timed_steps)
-        actions: list[Callable[[], Any]] = [partial(contestants[index].sample, run) for index in able]
+        actions: list[Callable[[], Any]] = [partial(candidates[index].sample, run) for index in able]
         for index, seconds in zip(able, _alternate(actions, 1, device), strict=True):
             sampling[index][steps] = seconds * steps / run
     return [
         Measured(
-            parameters=sum(one.numel() for one in contestant.model.parameters()),
-            operations=operations_of(contestant.forward),
+            parameters=sum(one.numel() for one in candidate.model.parameters()),
+            operations=operations_of(candidate.forward),
             forward=forward,
             training_step=training,
             sampling=times,
         )
-        for contestant, forward, training, times in zip(
-            contestants, forwards, trainings, sampling, strict=True
-        )
+        for candidate, forward, training, times in zip(candidates, forwards, trainings, sampling, strict=True)
     ]
 
 
@@ -176,10 +174,10 @@ def operations_of(action: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def training_memory(contestant: Benchmarked, device: torch.device) -> int:
+def training_memory(candidate: Benchmarked, device: torch.device) -> int:
     """Peak bytes of two training steps: on a GPU of its memory; on a CPU of this process, which must be a new one."""
     for _ in range(2):
-        contestant.training_step()
+        candidate.training_step()
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
@@ -196,7 +194,7 @@ def share_of_peak(operations_a_second: float, device: torch.device) -> float | N
 
 
 def table(names: list[str], measured: list[Measured], memory: list[int], device: torch.device) -> str:
-    """The measurements in Markdown, the first contestant's beside each other's."""
+    """The measurements in Markdown, the first candidate's beside each other's."""
 
     def row(title: str, cells: list[str]) -> str:
         return f"| {title} | {' | '.join(cells)} |"

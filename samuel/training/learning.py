@@ -24,7 +24,7 @@ from samuel.training.presets import Preset
 from samuel.training.results import level_rows
 
 FEW = 8
-"""Pairs that a network must be able to learn by heart."""
+"""Pairs that a network must be able to overfit."""
 
 ARMS: dict[str, dict[str, Any]] = {
     "mixing: prose, vocal noise 0.1": {},
@@ -50,14 +50,14 @@ def run_all(
     data: TrainingData,
     out: Location,
     steps: int,
-    steps_by_heart: int,
+    overfit_steps: int,
     device: torch.device,
     callback: TrainingCallback,
 ) -> Iterator[Learned]:
-    """A few pairs by heart, then each of `ARMS` in `steps` steps with the same noise and batches."""
+    """Overfit a few pairs, then each of `ARMS` in `steps` steps with the same noise and batches."""
     few = few_pairs(data)
     overfit = {"vocal_noise": 0.0, "ema_decay": 0.99}  # an average over the last steps, as the run is short
-    yield _run(preset, name, f"{FEW} pairs by heart", overfit, few, out, steps_by_heart, device, callback)
+    yield _run(preset, name, f"{FEW} pairs by heart", overfit, few, out, overfit_steps, device, callback)
     for arm, changes in ARMS.items():
         yield _run(preset, name, arm, changes, data, out, steps, device, callback)
 

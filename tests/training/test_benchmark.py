@@ -14,21 +14,21 @@ CPU = torch.device("cpu")
 
 
 def test_a_network_is_measured() -> None:
-    contestant = ours(PRESETS["tiny"], CPU, batch_size=2)
-    (measured,) = measure([contestant], CPU, repetitions=1, timed_steps=2)
-    assert measured.parameters == sum(one.numel() for one in contestant.model.parameters())
+    candidate = ours(PRESETS["tiny"], CPU, batch_size=2)
+    (measured,) = measure([candidate], CPU, repetitions=1, timed_steps=2)
+    assert measured.parameters == sum(one.numel() for one in candidate.model.parameters())
     assert 0 < measured.forward < measured.training_step
     assert list(measured.sampling) == [800, 50, 25, 10]
     assert measured.sampling[800] > measured.sampling[10] > 0
 
 
 def test_a_training_step_trains() -> None:
-    contestant = ours(PRESETS["tiny"], CPU, batch_size=2)
-    before = [one.detach().clone() for one in contestant.model.parameters()]
-    contestant.training_step()
-    contestant.training_step()
+    candidate = ours(PRESETS["tiny"], CPU, batch_size=2)
+    before = [one.detach().clone() for one in candidate.model.parameters()]
+    candidate.training_step()
+    candidate.training_step()
     changed = [
-        not torch.equal(old, new) for old, new in zip(before, contestant.model.parameters(), strict=True)
+        not torch.equal(old, new) for old, new in zip(before, candidate.model.parameters(), strict=True)
     ]
     assert sum(changed) > 0.9 * len(changed)
 
@@ -73,5 +73,5 @@ def test_a_folder_without_the_authors_code_is_refused(
 
 
 def test_memory_is_of_the_process() -> None:
-    contestant = ours(PRESETS["tiny"], CPU, batch_size=2)
-    assert 50e6 < benchmark.training_memory(contestant, CPU) < 50e9
+    candidate = ours(PRESETS["tiny"], CPU, batch_size=2)
+    assert 50e6 < benchmark.training_memory(candidate, CPU) < 50e9
