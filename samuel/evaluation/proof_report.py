@@ -1,4 +1,4 @@
-"""A proof on paper: tables in Markdown, a plot, spectrograms to look at, and a row for each song."""
+"""A proof on paper: tables in Markdown, and a row for each song."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
