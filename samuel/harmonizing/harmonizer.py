@@ -32,7 +32,16 @@ def find_lead_sheet(
     locks = locks or Locks()
     grid = find_grid(voice_curves(features, seconds), seconds, locks)
     sheet = LeadSheet(beats=grid.beats, downbeats=grid.downbeats, metre=grid.metre, unsure=grid.unsure)
-    sheet = locks.apply(sheet, seconds)
+    return harmonized(locks.apply(sheet, seconds), features, locks, variation)
+
+
+def harmonized(
+    sheet: LeadSheet, features: VocalFeatures, locks: Locks | None = None, variation: int = 0
+) -> LeadSheet:
+    """Key and chords for a voice on the beats and bars of `sheet`, which has one beat or more; else as
+    `find_lead_sheet`, whose second half this is. The chords that `sheet` has are the ones that `locks` give.
+    """
+    locks = locks or Locks()
     edges = _edges(sheet)
     place = _places(sheet)
     sung = sung_on(features, edges)

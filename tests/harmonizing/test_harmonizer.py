@@ -1,11 +1,14 @@
 """Voice -> lead sheet: what a hand-made voice suggests, what is given, and what is no song at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samuel.harmonizing import find_lead_sheet
+from samuel.harmonizing.harmonizer import harmonized
 from samuel.lead_sheet.locks import Locks
 from samuel.lead_sheet.signatures import Key, Metre
 from samuel.vocals.features import VocalFeatures
@@ -127,3 +130,10 @@ def test_variations_keep_the_beats_and_change_chords() -> None:
     assert len({sheet.beats for sheet in sheets}) == 1
     assert len({sheet.chords for sheet in sheets}) == 3
     assert sheets[1] == find_lead_sheet(features, seconds, variation=1)
+
+
+def test_on_beats_that_are_given_the_chords_are_those_of_the_same_beats_found() -> None:
+    features, seconds = tune(100.0)[:2]
+    found = find_lead_sheet(features, seconds)
+    again = harmonized(replace(found, chords=(), guesses=(), key=None), features)
+    assert (again.chords, again.key, again.guesses) == (found.chords, found.key, found.guesses)
