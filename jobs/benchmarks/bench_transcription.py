@@ -14,9 +14,9 @@ from typing import Annotated
 import torch
 import typer
 from jaxtyping import Float
-from rich.console import Console
 from torch import Tensor
 
+from jobs.benchmarks.page import Record, publish
 from samuel.codec import load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import MEASURES, agreement
@@ -45,7 +45,10 @@ def by_templates(audio: Float[Tensor, "2 samples"]) -> LeadSheet:
 def main(
     songs: Annotated[list[Path], typer.Option(help="Stems folders of render_songs.py; may be repeated.")],
     limit: Annotated[int | None, typer.Option(min=2, help="Only so many songs.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Default: the terminal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "--output", help="Write the table into this file.")
+    ] = None,
+    record: Record = False,
 ) -> None:
     torch.set_num_threads(1)
     codec = load_codec("mini", "cpu")
@@ -73,8 +76,7 @@ def main(
             spent[name] += time.process_time() - start
             found[name].append(agreement(reference, sheet, length))
     lines = [
-        f"`python jobs/benchmarks/bench_transcription.py` on {len(paths[:limit])} rendered songs of {seconds / len(paths[:limit]):.0f} s; "
-        "means with 95% intervals over songs:",
+        f"{len(paths[:limit])} rendered songs of {seconds / len(paths[:limit]):.0f} s; means with 95% intervals over songs:",
         "",
     ]
     rows = [
@@ -83,10 +85,7 @@ def main(
     ]
     rows.append(("x real time", *(f"{seconds / max(one, 1e-9):.0f}" for one in spent.values())))
     lines += markdown_table(list(ways), rows)
-    table = "\n".join(lines) + "\n"
-    if output:
-        output.write_text(table)
-    Console(soft_wrap=True).print(table, markup=False)
+    publish("\n".join(lines), out, record)
 
 
 if __name__ == "__main__":
