@@ -6,6 +6,7 @@ from functools import lru_cache
 from samuel.lead_sheet.chord import QUALITIES, Chord
 
 MOST_TONES = 4
+LOWEST_THIRD = 48  # MIDI: seconds and thirds at the bottom of a chord are avoided below
 FIFTH = 7
 _LEFT_OUT = {"9": (7,), "maj9": (7,), "min9": (7,), "11": (4, 7), "13": (7, 2)}
 """Of chords with more than four tones: the intervals that are missed least. The third of an eleventh chord clashes."""
@@ -36,11 +37,12 @@ def voiced(chord: Chord, previous: tuple[int, ...], centre: int) -> tuple[int, .
 def _voiced(tones: tuple[int, ...], previous: tuple[int, ...], centre: int) -> tuple[int, ...]:
     def cost(pitches: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
         distance = abs(sum(pitches) / len(pitches) - centre)
+        muddy = max(0, LOWEST_THIRD - pitches[0]) if pitches[1:] and pitches[1] - pitches[0] <= 4 else 0
         if not previous:
-            return distance, pitches
+            return distance + muddy, pitches
         moved = sum(min(abs(p - q) for q in previous) for p in pitches) / len(pitches)
         moved += sum(min(abs(p - q) for p in pitches) for q in previous) / len(previous)
-        return moved + 0.25 * distance + max(0.0, distance - 5), pitches
+        return moved + 0.25 * distance + max(0.0, distance - 5) + muddy, pitches
 
     return min(_positions(tones, centre), key=cost)
 

@@ -37,3 +37,16 @@ def test_voices_move_little_and_stay_where_they_are_meant_to_be() -> None:
             assert abs(np.mean(before) - centre) <= 9
         moves = [np.mean([min(abs(p - q) for q in one) for p in other]) for one, other in pairwise(voicings)]
         assert np.mean(moves) < 1.6  # semitones, between chords without any relation
+
+
+def test_low_chords_are_not_muddy() -> None:
+    """Beneath a low voice: few seconds and thirds at the bottom below C3, and no chord far from where it is meant."""
+    rng = np.random.default_rng(1)
+    before: tuple[int, ...] = ()
+    muddy = []
+    for _ in range(400):
+        quality = ("maj", "min", "7", "maj7", "min7")[rng.integers(5)]
+        before = voiced(Chord(0.0, 1.0, int(rng.integers(12)), quality), before, 51)
+        muddy.append(before[0] < 48 and before[1] - before[0] <= 4)
+        assert abs(np.mean(before) - 51) <= 7
+    assert np.mean(muddy) < 0.15  # two thirds where nobody minds
