@@ -1,7 +1,8 @@
 """Turns of processes that compute with all cores of a machine.
 
-torch's threads wait for each other spinning. Two processes that each use all cores so take several times as long
-as one after the other: on 2 cores, four clients got a quarter of the audio that one got.
+Where torch's threads wait for each other spinning (`OMP_WAIT_POLICY=active`; `jobs` lets them sleep), two processes that
+each use all cores take several times as long as one after the other: on 2 cores, four clients got a quarter of the audio
+that one got.
 """
 
 import fcntl

@@ -26,6 +26,7 @@ In the order of the flow:
     presets.py    one instrument out of a SoundFont file
     soundfont.py  notes -> audio
     mastering.py  rooms, loudness, limiter
+    filters.py    high-pass and low-pass, block by block
     sound.py      `render`, `render_band`, `play`, `write_stems`
     midi.py       `write_midi`
 """
