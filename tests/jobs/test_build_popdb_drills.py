@@ -51,12 +51,12 @@ class Running:
         assert code == 0, text
         return text
 
-    def workers(self) -> list[psutil.Process]:
-        """The model workers of this run."""
+    def workers(self, name: str = "Build") -> list[psutil.Process]:
+        """The workers of this run whose command line has `name`: those of the models, or others."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if "Build" in " ".join(child.cmdline()):
+                if name in " ".join(child.cmdline()):
                     found.append(child)
             except psutil.Error:
                 continue
@@ -205,3 +205,33 @@ def test_storage_that_is_cut_off_for_a_while_costs_nothing(
     running.wait_for_success()
     files.get(f"{out}/data/", str(tmp_path / "fetched" / "data") + "/", recursive=True)
     assert pairs(tmp_path / "fetched").equals(undisturbed)
+
+
+def guided(out: Path) -> pa.Table:
+    """What the shards hold beside the latents; a row a pair."""
+    columns = ["song_id", "chunk", "lead_sheet", "features", "arrangement"]
+    table = pq.read_table(f"{out}/data", columns=columns)
+    return table.sort_by([("song_id", "ascending"), ("chunk", "ascending")]).replace_schema_metadata()
+
+
+def test_killed_while_lead_sheets_are_estimated_nothing_is_lost_or_doubled(
+    songs: Path, undisturbed: pa.Table, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    build(songs, whole).wait_for_success()
+    assert guided(whole).column("lead_sheet").null_count == 0
+
+    out = tmp_path / "out"
+    running = build(songs, out)
+    wait_until(running, lambda: guides_waiting(out) >= 1 and running.workers("GuideWorker"))
+    running.workers("GuideWorker")[0].kill()
+    wait_until(running, lambda: guides_waiting(out) >= 2)
+    running.kill_all()
+    build(songs, out).wait_for_success()
+    assert pairs(out).equals(undisturbed)
+    assert guided(out).equals(guided(whole))
+    assert guides_waiting(out) == 0
+
+
+def guides_waiting(out: Path) -> int:
+    return len(list((out / "guides").glob("*.parquet"))) if (out / "guides").is_dir() else 0
