@@ -66,12 +66,14 @@ class S3Server:
         for name, (http, grpc) in self._ports.items():
             command += [f"-{name}.port={http}", f"-{name}.port.grpc={grpc}"]
         with open(self.folder / "weed.log", "ab") as log:
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 command, cwd=self.folder, env=os.environ | self.environment, stdout=log, stderr=log
             )
         deadline = time.monotonic() + timeout
         while not self._serves():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process is not process:
+                return  # stopped meanwhile, from another thread
+            if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 tail = (self.folder / "weed.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"the S3 server did not come up within {timeout:.0f} s:\n{tail}")
