@@ -18,7 +18,7 @@ PLAYED = (
     Metric(
         "bass_roots",
         "roots in the bass",
-        "share of the chords' time in which their root is the strongest pitch class below 150 Hz",
+        "share of the chords' time in which their root, or the bass they are written over, is the strongest pitch class below 150 Hz",
     ),
     Metric("onsets", "onsets a second", "as librosa finds them"),
     Metric(
