@@ -125,12 +125,22 @@ def main(
         typer.Option(help="Also write what was played: .json, .mid, .musicxml, .lab, .txt or .cho."),
     ] = None,
     midi: Annotated[
-        str | None, typer.Option(help="Also write the arrangement's notes: a .mid that lies under the voice.")
+        str | None,
+        typer.Option(
+            help="Also write the arrangement's notes: a .mid that lies under the voice; of a folder, a folder."
+        ),
     ] = None,
     stems: Annotated[
         str | None,
-        typer.Option(help="Also write the arrangement's drums, bass and other: a folder."),
+        typer.Option(
+            help="Also write the arrangement's stems, drums.flac, bass.flac and other.flac: a folder; of a folder, one with "
+            "a folder for each."
+        ),
     ] = None,
+    stems_by_part: Annotated[
+        bool,
+        typer.Option("--stems-by-part", help="With --stems: one file a player, chords.flac, pad.flac, ..."),
+    ] = False,
     keep: Annotated[
         str | None,
         typer.Option(
@@ -214,6 +224,8 @@ def main(
             raise ValueError(
                 "--no-lead-sheet leaves nothing to lock, and no arrangement to play or write; leave one of them out"
             )
+        if stems_by_part and not stems:
+            raise ValueError("--stems-by-part needs the folder for them: give --stems, too")
         if strength == 0 and (keep or region):
             raise ValueError(
                 "--strength 0 plays the arrangement alone, which is made whole; leave out --keep and --region"
@@ -227,18 +239,37 @@ def main(
             console.print(
                 "[yellow]--balance and --loudness are of the mix: without --mix they change nothing[/]"
             )
+        if stems and strength > 0:
+            console.print(
+                "the stems will be the arrangement's, made by rules: above strength 0 the band is the network's, one sound, "
+                "and not their sum"
+            )
         if kind == "directory":
             if keep or region:
                 raise ValueError("--keep and --region are for one recording, and this is a folder")
-            if midi or stems or lead_sheet_out:
+            if lead_sheet_out:
                 raise ValueError(
-                    "--midi, --stems and --lead-sheet-out are for one recording, and this is a folder"
+                    "--lead-sheet-out is for one recording, and this is a folder: jobs/lead_sheets.py writes those of a "
+                    "folder"
                 )
             if not out:
                 raise ValueError("expected --out, a folder or s3:// prefix for the accompaniments")
             from jobs.runtime.bulk_generation import generate_folder
 
-            generate_folder(source, out, mix, file_format, variations, settings, device, workers, console)
+            generate_folder(
+                source,
+                out,
+                mix,
+                file_format,
+                variations,
+                settings,
+                device,
+                workers,
+                console,
+                midi,
+                stems,
+                stems_by_part,
+            )
             return
         stem = PurePosixPath(absolute(source)).stem
         wanted = recording_of(
@@ -248,6 +279,7 @@ def main(
             variations,
             midi=midi,
             stems=stems,
+            stems_by_part=stems_by_part,
             lead_sheet_out=lead_sheet_out,
             read={"the band to keep": keep, "the lead sheet": lead_sheet, "the SoundFont": soundfont},
         )
@@ -255,9 +287,9 @@ def main(
         if keep and kind_of(keep) != "file":
             raise StorageError(f"{absolute(keep)}: expected an accompaniment to --keep, but no file is there")
         for file in wanted.files:
-            if file not in wanted.stems and kind_of(file) == "directory":
+            if kind_of(file) == "directory":
                 raise ValueError(f"{file} is a folder; give the name of a file to write")
-        for folder in dict.fromkeys(str(as_path(file).parent) for file in wanted.files):
+        for folder in dict.fromkeys([*(str(as_path(file).parent) for file in wanted.files), *wanted.stems]):
             check_writable(folder)
         generate_one(wanted, keep, place, settings, device, console)
 

@@ -67,13 +67,27 @@ def generate_folder(
     device: str,
     workers: int | None,
     console: Console,
+    midis: str | None = None,
+    stems: str | None = None,
+    stems_by_part: bool = False,
 ) -> None:
-    """Make what is missing of the accompaniments of all recordings in a folder. Raises ValueError, or
-    typer.Exit(1) where none succeeded."""
+    """Make what is missing of the accompaniments of all recordings in a folder, and of what else is asked for: folders
+    for mixes, for MIDI files and for stems. Raises ValueError, or typer.Exit(1) where none succeeded."""
     began = time.monotonic()
-    out, mixes = absolute(out), absolute(mixes) if mixes else None
-    recordings, failures = recordings_in(folder, out, mixes, file_format, variations)
-    check_writable(out)
+    out = absolute(out)
+    mixes, midis, stems = (absolute(one) if one else None for one in (mixes, midis, stems))
+    recordings, failures = recordings_in(
+        folder,
+        out,
+        mixes,
+        file_format,
+        variations,
+        midis=midis,
+        stems=stems,
+        stems_by_part=stems_by_part,
+    )
+    for place in filter(None, (out, mixes, midis, stems)):
+        check_writable(place)
     settings["codec"] = from_anywhere(settings["codec"])
     made_with = {}
     if plays_network(settings):  # chosen once: a run may go on meanwhile
@@ -84,7 +98,10 @@ def generate_folder(
         settings["separator"], made_with["separator weights"] = separator.name, separator.identity
     claim(out, settings, made_with)
     present = {
-        str(join(place, file.name)) for place in (out, mixes) if place for file in list_files(place).files
+        str(join(place, file.name))
+        for place in (out, mixes, midis)
+        if place
+        for file in list_files(place).files
     }
     pending = [one for one in recordings if not present.issuperset((*one.files, one.marker))]
     console.print(f"{len(recordings)} recordings, {len(recordings) - len(pending)} of them done before")

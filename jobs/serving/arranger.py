@@ -215,11 +215,12 @@ class Arranger:
             write_midi(self.again(vocals, played), file)
             return file.read_bytes()
 
-    def stems(self, vocals: bytes, played: Played) -> bytes:
-        """A ZIP of drums.flac, bass.flac and other.flac."""
+    def stems(self, vocals: bytes, played: Played, *, by_part: bool = False) -> bytes:
+        """A ZIP of drums.flac, bass.flac and other.flac, or of one file a player."""
         archive = io.BytesIO()
+        arrangement = self.again(vocals, played)
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive, "w") as made:
-            for file in write_stems(self.again(vocals, played), self.director.synthesiser, Path(folder)):
+            for file in write_stems(arrangement, self.director.synthesiser, Path(folder), by_part=by_part):
                 made.write(file, file.name)
         return archive.getvalue()
 

@@ -166,13 +166,18 @@ def add_lead_sheets(api: FastAPI, manager: JobManager) -> None:
         response_class=Response,
         responses=STEMS | there,
     )
-    async def stems(request: Request, job_id: JobId, variation: Variation = 0) -> Response:
-        """The arrangement's drums.flac, bass.flac and other.flac in a ZIP.
+    async def stems(
+        request: Request, job_id: JobId, variation: Variation = 0, by_part: bool = False
+    ) -> Response:
+        """The arrangement's drums.flac, bass.flac and other.flac in a ZIP; with `by_part`, one file a player: chords.flac,
+        pad.flac and so on.
 
-        They are not those of the network's band, which is one sound: at `strength` 0 the band is their sum.
+        They are made by rules, and are not those of the network's band, which is one sound: at `strength` 0 the band is their sum.
         """
         job = manager.find(job_id, request.state.owner)
-        return await arrangement_file(job, variation, "stems", "application/zip")
+        return await arrangement_file(
+            job, variation, "stems by part" if by_part else "stems", "application/zip"
+        )
 
     async def arrangement_file(job: Job, variation: int, kind: str, media_type: str) -> Response:
         played = played_of(job, variation)

@@ -141,8 +141,10 @@ class AudioWorker:
         return self.arranger.rearrange(*arguments)
 
     def arrangement_file(self, vocals: bytes, played: Played, kind: str) -> bytes:
-        """Its notes as "midi", or its "stems" in a ZIP."""
-        return self.arranger.midi(vocals, played) if kind == "midi" else self.arranger.stems(vocals, played)
+        """Its notes as "midi", or its "stems" in a ZIP, or its "stems by part"."""
+        if kind == "midi":
+            return self.arranger.midi(vocals, played)
+        return self.arranger.stems(vocals, played, by_part=kind == "stems by part")
 
     def read_sheet(self, content: bytes, name: str) -> str:
         return read_sheet(content, name)

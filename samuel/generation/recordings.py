@@ -16,8 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from samuel import audio
-from samuel.arranging import write_midi, write_stems
-from samuel.arranging.part import STEMS
+from samuel.arranging import PARTS, STEMS, write_midi, write_stems
 from samuel.audio import AudioError
 from samuel.audio.loudness import check_levels, encoded, loudness, loudness_remark, mix
 from samuel.config import SAMPLE_RATE
@@ -45,6 +44,7 @@ from samuel.storage.overwriting import refuse_overwriting, refuse_within
 from samuel.vocals import Voice
 
 MADE = ".made"
+STEM_NAMES = tuple(dict.fromkeys((*STEMS, *PARTS)))
 NO_VOICE_LU = 30.0  # a separator leaves traces of the band in its vocals, but no more than that far below
 
 
@@ -59,6 +59,8 @@ class Recording:
     """The arrangement's notes."""
     stems: tuple[str, ...] = ()
     """Folders for the arrangement's stems."""
+    stems_by_part: bool = False
+    """A stem a player in place of drums, bass and other."""
     lead_sheets: tuple[str, ...] = ()
     """What was played."""
     lead_sheet: str = ""
@@ -69,6 +71,11 @@ class Recording:
     @property
     def files(self) -> tuple[str, ...]:
         return self.bands + self.mixes + self.midis + self.lead_sheets
+
+    @property
+    def stem_files(self) -> tuple[str, ...]:
+        """Of all names that a stem can have: which players an arrangement has is known when it is made."""
+        return tuple(str(join(folder, f"{name}.flac")) for folder in self.stems for name in STEM_NAMES)
 
 
 @dataclass(frozen=True)
@@ -102,11 +109,12 @@ def recording_of(
     *,
     midi: str | None = None,
     stems: str | None = None,
+    stems_by_part: bool = False,
     lead_sheet_out: str | None = None,
     lead_sheet: str = "",
     read: Mapping[str, str | None] | None = None,
 ) -> Recording:
-    """One file: variations after the first are numbered, band.wav, band-2.wav, ...
+    """One file: variations after the first are numbered, band.wav, band-2.wav, ...; of folders, stems, stems-2, ...
 
     `read` has what else is read, by what it is. Raises ValueError for formats, and where a file would be written over
     one that is read, or over another one.
@@ -120,11 +128,12 @@ def recording_of(
     if lead_sheet_out and PurePosixPath(lead_sheet_out).suffix.lower() not in FORMATS:
         raise ValueError(f"{lead_sheet_out}: expected a file name that ends in {', '.join(FORMATS)}")
 
-    def numbered(name: str | None) -> tuple[str, ...]:
+    def numbered(name: str | None, is_folder: bool = False) -> tuple[str, ...]:
         if not name:
             return ()
         path = PurePosixPath(absolute(name))
-        more = (f"{path.stem}-{number}{path.suffix}" for number in range(2, variations + 1))
+        first, suffix = (path.name, "") if is_folder else (path.stem, path.suffix)
+        more = (f"{first}-{number}{suffix}" for number in range(2, variations + 1))
         folder = absolute(name).removesuffix(path.name)
         return (absolute(name), *(folder + one for one in more))
 
@@ -133,7 +142,8 @@ def recording_of(
         numbered(band),
         numbered(mixed),
         numbered(midi),
-        numbered(stems),
+        numbered(stems, is_folder=True),
+        stems_by_part,
         numbered(lead_sheet_out),
         lead_sheet,
     )
@@ -145,26 +155,35 @@ def recording_of(
             "the mix": recording.mixes,
             "the MIDI file": recording.midis,
             "the lead sheet": recording.lead_sheets,
-            "a stem": [join(folder, f"{name}.flac") for folder in recording.stems for name in STEMS],
+            "a stem": recording.stem_files,
         },
     )
     return recording
 
 
 def recordings_in(
-    folder: str, out: str, mixes: str | None, file_format: str, variations: int
+    folder: str,
+    out: str,
+    mixes: str | None,
+    file_format: str,
+    variations: int,
+    *,
+    midis: str | None = None,
+    stems: str | None = None,
+    stems_by_part: bool = False,
 ) -> tuple[list[Recording], list[RecordingReport]]:
     """The audio files below a folder, and failures for those that would be written over one another.
 
-    OUT has the same subfolders and names, with the extension of `file_format`. A lead sheet beside a recording, of the
-    same name, is played. Raises ValueError where there are no recordings, for formats, and where what is read would be
+    OUT has the same subfolders and names, with the extension of `file_format`; so have `mixes` and `midis`, and `stems` has
+    a folder a recording. A lead sheet beside a recording, of the same name, is played. Raises ValueError where there are no recordings, for formats, and where what is read would be
     written over, or what is written would be read by the next run.
     """
     if file_format not in audio.FILE_FORMATS:
         raise ValueError(f"expected --format {', '.join(audio.FILE_FORMATS)}, got {file_format!r}")
     refuse_within(out, {"the folder of recordings": [folder]})
-    if mixes:
-        refuse_within(mixes, {"the folder of recordings": [folder]}, "--mix")
+    for option, place in (("--mix", mixes), ("--midi", midis), ("--stems", stems)):
+        if place:
+            refuse_within(place, {"the folder of recordings": [folder]}, option)
     found = list_files(folder).files
     sheets = {
         file.name.rpartition(".")[0]: file
@@ -181,21 +200,27 @@ def recordings_in(
         target = str(path.with_suffix(f".{file_format}"))
         vocals = str(join(folder, file.name))
         mixed = str(join(mixes, target)) if mixes else None
+        plain = str(path.with_suffix(""))
         sheet = sheets.get(file.name.rpartition(".")[0])
         one = recording_of(
             vocals,
             str(join(out, target)),
             mixed,
             variations,
+            midi=str(join(midis, f"{plain}.mid")) if midis else None,
+            stems=str(join(stems, plain)) if stems else None,
+            stems_by_part=stems_by_part,
             lead_sheet=str(join(folder, sheet.name)) if sheet else "",
         )
-        version = hashlib.sha256(f"{file} {sheet}".encode()).hexdigest()[:24]
+        made_of = f"{file} {sheet}" + (f" {one.stems} {stems_by_part}" if stems else "")
+        version = hashlib.sha256(made_of.encode()).hexdigest()[:24]
         one = replace(one, marker=str(join(out, f"{MADE}/{version}")))
-        if taken := [file for file in one.bands if file in owners]:
+        written = (*one.files, *one.stem_files)
+        if taken := [file for file in written if file in owners]:
             error = f"{owners[taken[0]]} would be written to the same file, {taken[0]}; rename one"
             failures.append(RecordingReport(vocals, error=error))
             continue
-        owners |= dict.fromkeys(one.bands, vocals)
+        owners |= dict.fromkeys(written, vocals)
         recordings.append(one)
     if not recordings:
         raise ValueError(f"no audio files in {folder}; expected recordings of vocals at any depth")
@@ -204,6 +229,7 @@ def recordings_in(
         {
             "the accompaniment": [file for one in recordings for file in one.bands],
             "the mix": [file for one in recordings for file in one.mixes],
+            "a stem": [file for one in recordings for file in one.stem_files],
         },
     )
     return recordings, failures
@@ -293,7 +319,7 @@ class Producer:
                     song.report.error = in_words(error)
         for recording, report in zip(recordings, reports, strict=True):
             if report.error:
-                for file in recording.files:
+                for file in (*recording.files, *recording.stem_files):
                     delete(file)
             elif recording.marker:
                 write_atomic(recording.marker, b"")
@@ -403,9 +429,19 @@ class Producer:
                 write_atomic(recording.midis[variation], file.read_bytes())
         if recording.stems and directed.arrangement:
             with tempfile.TemporaryDirectory() as folder:
-                files = write_stems(directed.arrangement, self.director.synthesiser, Path(folder))
+                files = write_stems(
+                    directed.arrangement,
+                    self.director.synthesiser,
+                    Path(folder),
+                    by_part=recording.stems_by_part,
+                )
                 for file in files:
                     write_atomic(join(recording.stems[variation], file.name), file.read_bytes())
+            for name in [one for one in STEM_NAMES if one not in {file.stem for file in files}]:
+                earlier = join(recording.stems[variation], f"{name}.flac")
+                if kind_of(earlier) == "file":  # the stems would no longer add up to the band
+                    delete(earlier)
+                    remarks.append(f"removed {earlier}, a stem of an earlier arrangement")
         if recording.lead_sheets and directed.sheet:
             write_sheet(directed.sheet, recording.lead_sheets[variation])
         if recording.mixes:

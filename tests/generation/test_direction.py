@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from samuel.arranging import PARTS, STEMS
 from samuel.codec import load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Direction, Director, GenerationConfig
@@ -168,6 +169,40 @@ def test_files_of_an_arrangement(tmp_path: Path) -> None:
         sheet = read_lead_sheet(tmp_path / f"sheet{number}.json")
         assert [chord.label for chord in sheet.chords][:2] == ["C:maj", "F:maj"]
     assert not np.allclose(read_audio(tmp_path / "band.wav"), read_audio(tmp_path / "band-2.wav"))
+
+
+def test_stems_by_part_add_up_and_none_of_an_earlier_arrangement_stays(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", voice(SECONDS).T.numpy(), SAMPLE_RATE, subtype="FLOAT")
+    producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), direction=LOCKED)
+    for by_part in (False, True, False):
+        recording = recording_of(
+            str(tmp_path / "voice.wav"),
+            str(tmp_path / "band.flac"),
+            None,
+            1,
+            stems=str(tmp_path / "take 1.2"),
+            stems_by_part=by_part,
+        )
+        (report,) = producer([recording])
+        assert not report.error
+        names = {file.stem for file in (tmp_path / "take 1.2").iterdir()}
+        if by_part:
+            assert {"drums", "bass", "chords"} <= names <= set(PARTS)
+            assert any("other.flac" in remark for remark in report.remarks)
+        else:
+            assert names == set(STEMS)
+        band = read_audio(tmp_path / "band.flac")
+        stems = sum(read_audio(file) for file in (tmp_path / "take 1.2").iterdir())
+        assert 10 * ((stems - band).square().mean() / band.square().mean()).log10() < -60
+
+
+def test_folders_are_numbered_behind_their_whole_name(tmp_path: Path) -> None:
+    recording = recording_of(
+        "vocals.wav", str(tmp_path / "band.wav"), None, 2, stems=str(tmp_path / "take 1.2")
+    )
+    assert [Path(folder).name for folder in recording.stems] == ["take 1.2", "take 1.2-2"]
 
 
 def test_a_lead_sheet_beside_a_recording_is_played(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from samuel import audio
+from samuel.arranging import STEMS
 from samuel.audio.loudness import LOOK_AHEAD, loudness, true_peak
 from samuel.config import SAMPLE_RATE
 from tests.generation.generators import write_checkpoint
@@ -138,6 +139,7 @@ def test_the_voice_is_taken_out_of_a_mix(tmp_path: Path, checkpoint: Path) -> No
         (["{folder}/silent.wav", "-o", "{folder}/band.wav"], "silent"),
         (["{folder}/text.wav", "-o", "{folder}/band.wav"], "not audio"),
         (["{folder}/vocals.wav", "--max-minutes", "0.01"], "too long"),
+        (["{folder}/vocals.wav", "--stems-by-part"], "give --stems"),
         (["{folder}"], "expected --out"),
         (["{folder}/empty", "-o", "{folder}/out"], "no audio files"),
     ],
@@ -234,6 +236,38 @@ def test_a_folder_is_made_once_and_bad_recordings_are_rows(
     code, output = run(*given, "--checkpoint", moved)
     assert code == 2
     assert "weights" in output
+
+
+def test_a_folder_of_recordings_gets_midi_files_and_stems(local_ray: None, tmp_path: Path) -> None:
+    vocals, out = tmp_path / "vocals", tmp_path / "out"
+    write_song(vocals / "one.wav", 2.0, seed=1)
+    write_song(vocals / "deep" / "two.ogg", 3.0, seed=2)
+    given = ("--vocals", vocals, "--out", out, "--strength", 0, "--bpm", 120, "--chords", "| Am |")
+    more = ("--midi", tmp_path / "midi", "--stems", tmp_path / "stems")
+
+    def files(folder: str) -> set[str]:
+        root = tmp_path / folder
+        return {str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()}
+
+    assert run(*given)[0] == 0
+    code, output = run(*given, *more)  # what was made before had none
+    assert code == 0, output
+    assert files("midi") == {"one.mid", "deep/two.mid"}
+    assert files("stems") == {f"{song}/{s}.flac" for song in ("one", "deep/two") for s in STEMS}
+    assert "2 of them done before" in run(*given, *more)[1]
+    (tmp_path / "midi" / "one.mid").unlink()
+    assert "1 of them done before" in run(*given, *more)[1]
+    code, output = run(*given, *more, "--stems-by-part")
+    assert code == 0, output
+    for song in ("one", "deep/two"):
+        band = audio.decode(out / f"{song}.flac")
+        players = [audio.decode(file) for file in (tmp_path / "stems" / song).iterdir()]
+        assert "chords.flac" in {file.name for file in (tmp_path / "stems" / song).iterdir()}
+        assert (sum(players) - band).square().mean() < 1e-6 * band.square().mean()
+    code, output = run(*given, "--midi", vocals)
+    assert code == 2
+    assert "--midi" in output
+    assert "lies in it" in output
 
 
 @pytest.mark.drill

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from jobs.serving.packed_audio import unpack
+from samuel.arranging import PARTS
 from samuel.config import SAMPLE_RATE
 from samuel.generation.regions import FADE_SECONDS
 from samuel.lead_sheet import LeadSheet
@@ -110,8 +111,9 @@ def test_at_strength_0_the_band_is_the_arrangement(client: httpx.Client) -> None
     assert 2.4 < changed.min() < changed.max() < 4.6
 
 
-def stems_of(client: httpx.Client, job: dict[str, Any]) -> dict[str, torch.Tensor]:
-    with zipfile.ZipFile(io.BytesIO(client.get(job["links"]["stems"][0]).content)) as archive:
+def stems_of(client: httpx.Client, job: dict[str, Any], **query: str) -> dict[str, torch.Tensor]:
+    answer = client.get(job["links"]["stems"][0], params=query)
+    with zipfile.ZipFile(io.BytesIO(answer.raise_for_status().content)) as archive:
         return {
             Path(name).stem: sound(httpx.Response(200, content=archive.read(name)))
             for name in archive.namelist()
@@ -128,6 +130,9 @@ def test_parts_have_levels_of_their_own_in_all_that_is_played_from_them(client: 
     assert after["other"].square().mean() < 0.5 * before["other"].square().mean()
     band = sound(client.get(job["links"]["audio"][0]))
     assert torch.allclose(band, torch.stack(list(after.values())).sum(0), atol=2e-4)
+    players = stems_of(client, job, by_part="true")
+    assert {"drums", "bass", "chords"} <= set(players) <= set(PARTS)
+    assert torch.allclose(band, torch.stack(list(players.values())).sum(0), atol=2e-4)
     fields = {
         "reference": plain["id"],
         "start": 0,
