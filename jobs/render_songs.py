@@ -24,7 +24,7 @@ class MixFormat(StrEnum):
 
 
 class RenderSong:
-    """What a worker of the pool does: a row with a score in, its report out. One worker holds one SoundFont."""
+    """What a worker of the pool does: a row with a score in, its report out. One worker holds the SoundFonts."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         from samuel.rendering.renderer import Options, Renderer
@@ -49,8 +49,11 @@ def main(
     min_seconds: Annotated[float, typer.Option(help="Shorter songs are repeated up to this length.")] = 60.0,
     max_seconds: Annotated[float, typer.Option(help="Songs end at the last bar before this.")] = 240.0,
     soundfont: Annotated[
-        Path | None,
-        typer.Option(help="Any .sf2 or .sf3. Default: FluidR3Mono_GM.sf3, which comes with this package."),
+        list[Path] | None,
+        typer.Option(
+            help="Any .sf2 or .sf3. Give it several times: each song is played with one, drawn by the seed and the song's "
+            "id. Default: FluidR3Mono_GM.sf3, which comes with this package."
+        ),
     ] = None,
     mixes: Annotated[Path | None, typer.Option(help="Also write the mixes, as files in this folder.")] = None,
     mix_format: Annotated[MixFormat, typer.Option(help="How the mixes are encoded.")] = MixFormat.flac,
@@ -63,20 +66,21 @@ def main(
         OUT/SONG/vocals.flac  drums.flac  bass.flac  other.flac
         OUT/SONG/annotations.json   beats, downbeats, chords, key, melody
 
-    at 44.1 kHz in stereo; the sum of the stems is the mix. Singer, style, instruments, key, tempo and
-    balance are drawn at random from the seed and the song's id: the same command gives the same songs.
+    at 44.1 kHz in stereo; the sum of the stems is the mix. Singer, style, instruments, SoundFont, key, tempo
+    and balance are drawn at random from the seed and the song's id: the same command gives the same songs.
 
     Songs that exist are skipped, so a stopped run goes on where it was. Scores that cannot be rendered
     are listed with their errors in OUT/failures.jsonl.
 
         python jobs/render_songs.py --scores openewld.tar.xz --out stems --limit 20
+        python jobs/render_songs.py --scores scores --out stems --soundfont one.sf2 --soundfont other.sf3
         python jobs/build_popdb.py --help       # takes the stems folder from here
     """
     from jobs.runtime.actor_pool import pool
     from jobs.runtime.cluster import connect
     from jobs.runtime.worker_pool import choose_workers
     from samuel.rendering.library import collection_name, find_scores, unpack
-    from samuel.rendering.renderer import Options
+    from samuel.rendering.renderer import Options, load_soundfonts
     from samuel.storage.overwriting import refuse_overwriting, refuse_within
 
     options = Options(
@@ -84,7 +88,7 @@ def main(
         seed=seed,
         min_seconds=min_seconds,
         max_seconds=max_seconds,
-        soundfont=soundfont.resolve() if soundfont else None,
+        soundfonts=tuple(font.resolve() for font in soundfont or ()),
         mixes=mixes.resolve() if mixes else None,
         mix_format=mix_format.value,
     )
@@ -94,6 +98,10 @@ def main(
             refuse_within(mixes, {"the stems folder": [out]}, "--mixes")
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    try:
+        load_soundfonts(options.soundfonts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--soundfont") from error
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".scores-") as unpacked:  # in OUT: every node sees it
         try:

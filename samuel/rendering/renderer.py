@@ -1,5 +1,8 @@
 """Score files -> songs on disk: the whole rendering as one object that reports what became of each score."""
 
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +14,16 @@ from samuel.rendering.song import ANNOTATIONS, render_song, write_song
 
 @dataclass(frozen=True)
 class Options:
-    """`out` becomes a stems folder. `mixes`, where given, gets a file SONG.`mix_format` for each song."""
+    """`out` becomes a stems folder. `mixes`, where given, gets a file SONG.`mix_format` for each song.
+
+    Each song is played with one of `soundfonts`, drawn by seed and song id; without any, with the package's.
+    """
 
     out: Path
     seed: int = 0
     min_seconds: float = 60.0
     max_seconds: float = 240.0
-    soundfont: Path | None = None
+    soundfonts: tuple[Path, ...] = ()
     mixes: Path | None = None
     mix_format: str = "flac"
 
@@ -36,12 +42,27 @@ class RenderReport:
     error: str = ""
 
 
+def load_soundfonts(paths: Iterable[Path]) -> dict[str, SoundFontSynthesiser]:
+    """By their file names, which annotations tell; `SHIPPED` for none. Raises ValueError for one that cannot be read,
+    and for two of one name."""
+    paths = tuple(paths) or (SHIPPED,)
+    for name, times in Counter(path.name for path in paths).items():
+        if times > 1:
+            raise ValueError(f"expected SoundFonts of different names, got {times} named {name}; rename one")
+    return {path.name: SoundFontSynthesiser(path) for path in paths}
+
+
+def drawn_soundfont(names: Iterable[str], seed: int, song_id: str) -> str:
+    """The same in any order; one name more changes the draw of those songs alone that it takes."""
+    return max(names, key=lambda name: hashlib.sha256(f"{seed}/{song_id}/{name}".encode()).digest())
+
+
 class Renderer:
-    """Holds the SoundFont; renders one score after another. Raises ValueError for a bad SoundFont."""
+    """Holds the SoundFonts; renders one score after another. Raises ValueError as `load_soundfonts` does."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.synthesiser = SoundFontSynthesiser(options.soundfont or SHIPPED)
+        self.synthesisers = load_soundfonts(options.soundfonts)
 
     def __call__(self, song_id: str, score: Path) -> RenderReport:
         """Renders and writes one song. Whatever is wrong with the score is in the report."""
@@ -50,7 +71,7 @@ class Renderer:
             song = render_song(
                 read_score(score),
                 song_id,
-                self.synthesiser,
+                self.synthesisers[drawn_soundfont(self.synthesisers, options.seed, song_id)],
                 seed=options.seed,
                 min_seconds=options.min_seconds,
                 max_seconds=options.max_seconds,

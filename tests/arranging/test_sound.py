@@ -246,7 +246,7 @@ def test_songs_to_train_on_are_played_with_the_font_that_everybody_has(
 ) -> None:
     monkeypatch.setattr("samuel.arranging.soundfont.FOLDERS", (tmp_path,))
     shutil.copy(TIMGM, tmp_path / "MuseScore_General.sf3")
-    assert Renderer(Options(out=tmp_path)).synthesiser.path == SHIPPED
+    assert [font.path for font in Renderer(Options(out=tmp_path)).synthesisers.values()] == [SHIPPED]
     assert guides._synthesiser.__wrapped__().path == SHIPPED
 
 

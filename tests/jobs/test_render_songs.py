@@ -4,6 +4,7 @@ import json
 import tarfile
 from pathlib import Path
 
+from samuel.arranging.soundfont import SHIPPED
 from samuel.rendering.song import ANNOTATIONS, STEMS
 from tests.jobs.command import run_command
 from tests.rendering.scores import write_lead_sheet, write_midi
@@ -41,6 +42,17 @@ def test_an_archive_becomes_a_stems_folder_and_a_rerun_skips_it(local_ray: None,
     code, output = run(*arguments)
     assert (code, "3 scores, 2 of them rendered before" in output) == (0, True)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.flac")} == written
+
+
+def test_a_soundfont_that_cannot_be_read_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    write_midi(tmp_path / "march.mid")
+    (tmp_path / "text.sf3").write_text("no font" * 100)
+    fonts = ("--soundfont", SHIPPED, "--soundfont", tmp_path / "text.sf3")
+    code, output = run("--scores", tmp_path / "march.mid", "--out", tmp_path / "out", *fonts)
+    assert code == 2
+    assert "--soundfont" in output
+    assert "text.sf3" in output
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_folder_is_explained(tmp_path: Path) -> None:

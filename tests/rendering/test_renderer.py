@@ -9,10 +9,12 @@ import pytest
 import soundfile
 
 from samuel import audio
+from samuel.arranging.presets import PresetFile
+from samuel.arranging.soundfont import SHIPPED
 from samuel.config import SAMPLE_RATE
 from samuel.rendering.library import find_scores
 from samuel.rendering.mixdown import ENCODERS, write_mix
-from samuel.rendering.renderer import Options, Renderer
+from samuel.rendering.renderer import Options, Renderer, drawn_soundfont, load_soundfonts
 from samuel.rendering.song import ANNOTATIONS, STEMS
 from tests.rendering.scores import write_lead_sheet, write_midi
 
@@ -46,6 +48,42 @@ def test_songs_are_written_whole_and_failures_reported(collection: Path, tmp_pat
         mix = audio.decode(tmp_path / "mixes" / f"{report.song_id}.mp3").numpy()
         both = np.stack([mix[0, :200_000], sum(stems)[:200_000, 0]])
         assert np.corrcoef(both)[0, 1] > 0.98  # mp3 is lossy, the stems are 16 bits
+
+
+def test_each_song_is_played_with_one_of_the_soundfonts(collection: Path, tmp_path: Path) -> None:
+    """Which one is drawn by seed and song, whatever their order, and told; it is the one that is heard."""
+    piano = tmp_path / "piano.sf2"
+    piano.write_bytes(PresetFile(SHIPPED).extract(0, 0))
+    score = next(one for one in find_scores(collection) if one.path.stem == "waltz")
+    heard: dict[tuple[Path, ...], dict[str, bytes]] = {}
+    for fonts in ((piano, SHIPPED), (SHIPPED, piano), (piano,), (SHIPPED,)):
+        out = tmp_path / "-".join(font.stem for font in fonts)
+        render = Renderer(Options(out, soundfonts=fonts, min_seconds=2.0, max_seconds=4.0))
+        assert render(score.song_id, score.path).error == ""
+        heard[fonts] = {path.name: path.read_bytes() for path in (out / score.song_id).iterdir()}
+        assert told_name(heard[fonts]) == drawn_soundfont([font.name for font in fonts], 0, score.song_id)
+    drawn = (piano,) if told_name(heard[piano, SHIPPED]) == piano.name else (SHIPPED,)
+    assert heard[piano, SHIPPED] == heard[SHIPPED, piano] == heard[drawn]
+    assert heard[piano,]["other.flac"] != heard[SHIPPED,]["other.flac"]
+
+
+def told_name(files: dict[str, bytes]) -> str:
+    return str(json.loads(files[ANNOTATIONS])["band"]["soundfont"])
+
+
+def test_soundfonts_are_drawn_evenly_and_one_more_moves_no_song_between_the_others() -> None:
+    songs = [f"song-{number}" for number in range(300)]
+    two = [drawn_soundfont(["a.sf2", "b.sf3"], 3, song) for song in songs]
+    three = [drawn_soundfont(["c.sf2", "b.sf3", "a.sf2"], 3, song) for song in songs]
+    assert 100 < two.count("a.sf2") < 200
+    assert 60 < three.count("c.sf2") < 140
+    assert all(after in (before, "c.sf2") for before, after in zip(two, three, strict=True))
+    assert two != [drawn_soundfont(["a.sf2", "b.sf3"], 4, song) for song in songs]
+
+
+def test_two_soundfonts_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"2 named {SHIPPED.name}"):
+        load_soundfonts([SHIPPED, tmp_path / SHIPPED.name])
 
 
 def test_rendering_again_changes_nothing(collection: Path, tmp_path: Path) -> None:
