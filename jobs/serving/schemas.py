@@ -11,7 +11,6 @@ from jobs.serving.arranger import Found
 from jobs.serving.job import Edit, GenerationRequest, Job, State, region_of
 from jobs.serving.job_manager import JobManager
 from jobs.serving.problems import Problem, ProblemError
-from jobs.serving.settings import Settings
 from jobs.serving.sheet_options import SheetOptions
 from samuel import __version__
 from samuel.generation import GenerationConfig
@@ -48,8 +47,6 @@ SHEET_EXAMPLE = {
 BALANCE_DB = 24.0
 USUAL_LUFS = Mixdown().lufs
 LUFS = -40.0, -8.0
-
-Responses = dict[int | str, dict[str, Any]]
 
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$", examples=["5f0c6f0e2f6a4d4f9d3f1f9a7c1b2e3d"])]
 Variation = Annotated[int, Query(ge=0, le=99, description="Which one, from 0.")]
@@ -358,11 +355,11 @@ def generation_request(
     asked: AccompanimentForm,
     options: SheetOptions,
     manager: JobManager,
-    settings: Settings,
     owner: str,
     kept: bool,
 ) -> GenerationRequest:
     """What a request asks for. Raises ProblemError for what cannot be done."""
+    settings = manager.settings
     if asked.variations > settings.max_variations:
         raise ProblemError(422, f"variations: at most {settings.max_variations} here")
     if asked.steps and asked.steps > settings.max_steps:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from uvicorn.config import HTTP_PROTOCOLS
 
-from jobs.serving import api, connections, uploads
+from jobs.serving import connections, uploads
+from jobs.serving.routes import results
 from jobs.serving.settings import Settings
 from tests.jobs.local_service import Service, running
 from tests.jobs.serving.asking import ASYNC, POST, finished, order, problem, settings_of, sound, sung
@@ -181,7 +182,7 @@ def test_head_answers_as_get_without_a_body(client: httpx.Client, service: Servi
 def test_events_stay_alive_while_nothing_happens(
     checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(results, "KEEP_ALIVE_SECONDS", 0.2)
     SlowWorkers.gate.clear()
     with running(settings_of(checkpoint), tmp_path, SlowWorkers) as service, service.client() as client:
         job = order(client, sung(1.0), ASYNC).json()
