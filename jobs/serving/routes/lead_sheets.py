@@ -126,9 +126,7 @@ async def midi(manager: Manager, job: AskedJob, variation: Variation = 0) -> Res
 
 
 @of_job.get("/stems", response_class=Response, responses=answers("A ZIP", "application/zip") | THERE)
-async def stems(
-    manager: Manager, job: AskedJob, variation: Variation = 0, by_part: bool = False
-) -> Response:
+async def stems(manager: Manager, job: AskedJob, variation: Variation = 0, by_part: bool = False) -> Response:
     """The arrangement's drums.flac, bass.flac and other.flac in a ZIP; with `by_part`, one file a player: chords.flac,
     pad.flac and so on.
 
