@@ -35,6 +35,10 @@ def main(
         list[Path] | None,
         typer.Option(help="Stems folder of jobs/render_songs.py: its voices, too, teach where beats are."),
     ] = None,
+    hold_out: Annotated[
+        Path | None,
+        typer.Option(help="A file of song ids, one a line: they teach nothing, whatever side they are on."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each network.")] = 3000,
     seed: Annotated[int, typer.Option(help="Draws initial weights and singings.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
@@ -42,26 +46,27 @@ def main(
     """Train the networks that find chords and beats for a voice, from symbols and rendered voices, on a CPU.
 
     The scores are read once (minutes), then sung anew at every step: late, gliding, with notes dropped and
-    missed. Songs of the project's validation and test splits teach nothing; those of validation judge while it
-    trains. Stopped, the same command goes on from the last checkpoints.
+    missed. Songs on the sides of validation and test teach nothing, nor do those of which --songs has pairs there;
+    those of validation judge while it trains. A score's side depends on its collection's and its own name alone.
+    Stopped, the same command goes on from the last checkpoints.
 
         python jobs/train_harmonizer.py --scores pop909.tar.xz --scores openewld.tar.xz --songs stems --out harmonizer
     """
     import torch
 
-    from samuel.catalogue.songs import split_of
     from samuel.harmonizing.beat_network import BeatNetwork
     from samuel.harmonizing.beat_training import beat_loss, judge_beats
     from samuel.harmonizing.chord_training import chord_loss, judge_chords
-    from samuel.harmonizing.examples import split
+    from samuel.harmonizing.examples import side_of, split
     from samuel.harmonizing.network import ChordNetwork
     from samuel.harmonizing.training import HarmonizerTrainingConfig, save_weights, train
+    from samuel.rendering.library import score_name
 
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     lessons = [lesson for source in scores for lesson in _read(source, out)]
     folders = songs or []
-    learn, judged = split(lessons, also=_held_out(folders))
+    learn, judged = split(lessons, also=_held_out(folders, hold_out))
     if not learn:
         raise typer.BadParameter(
             f"expected scores to learn from, got {len(lessons)}, all held out", param_hint="--scores"
@@ -79,10 +84,10 @@ def main(
                 partial(judge_chords, songs=judged),
             )
         else:
-            teachers = {lesson.song_id for lesson in learn}
+            teachers = {score_name(lesson.song_id) for lesson in learn}
             voices = _voices(folders, out / "voices")
-            rendered = [voice for voice in voices if voice.song_id in teachers]
-            held_out = [voice for voice in voices if split_of(voice.song_id) == "validation"]
+            rendered = [voice for voice in voices if score_name(voice.song_id) in teachers]
+            held_out = [voice for voice in voices if side_of(voice.song_id) == "validation"]
             typer.echo(
                 f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
             )
@@ -103,10 +108,18 @@ def _in_words(judge: Callable[[Any], Any], network: Any) -> str:
     return str(judge(network))
 
 
-def _held_out(folders: list[Path]) -> set[str]:
+def _held_out(folders: list[Path], named: Path | None) -> set[str]:
+    """Names of songs that teach nothing although their side is training."""
     from samuel.harmonizing.voices import held_out
+    from samuel.rendering.library import score_name
 
-    return {name for folder in folders for name in held_out(folder)}
+    try:
+        ids = named.read_text().split() if named else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"cannot read {named}: {error}", param_hint="--hold-out") from error
+    return {score_name(song) for song in ids} | {
+        score_name(song) for folder in folders for song in held_out(folder)
+    }
 
 
 def _voices(folders: list[Path], kept: Path) -> list["VoiceLesson"]:

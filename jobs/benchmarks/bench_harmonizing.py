@@ -22,6 +22,7 @@ from samuel.harmonizing import find_lead_sheet
 from samuel.harmonizing.harmonizer import harmonized
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.locks import Locks
+from samuel.rendering.library import score_name
 from samuel.rendering.song import ANNOTATIONS
 from samuel.vocals import VocalFeatures, extract_features, normal_form
 
@@ -51,9 +52,9 @@ def main(
     record: Record = False,
 ) -> None:
     torch.set_num_threads(1)
-    wanted = set(only.read_text().split()) if only else None
+    wanted = {score_name(one) for one in only.read_text().split()} if only else None
     paths = [path for folder in songs for path in sorted(folder.glob(f"*/{ANNOTATIONS}"))]
-    paths = [path for path in paths if wanted is None or path.parent.name in wanted]
+    paths = [path for path in paths if wanted is None or score_name(path.parent.name) in wanted]
     rows: dict[str, list[dict[str, float]]] = {}
     for path in paths:
         vocals = decode(path.parent / "vocals.flac")

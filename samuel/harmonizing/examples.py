@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from samuel.catalogue.songs import split_of
+from samuel.catalogue.songs import Split, split_of
 from samuel.harmonizing.key import KEYS, key_scores, moved_key, signature_of
 from samuel.harmonizing.network import CHORDS, inputs, triad_of
 from samuel.harmonizing.sung import sung_beats
+from samuel.rendering.library import score_name
 from samuel.rendering.score import Score
 
 TRIADS_OF_A_ROOT = 3
@@ -92,6 +93,20 @@ def draw_example(song: SongLesson, rng: np.random.Generator, how: Disturbance, m
         low, high = (round(edge * factor + shift - first) for edge in (start, end))
         labels[max(0, low) : max(0, high)] = chord
     sung = sung_beats(notes, beats, glides)
+    places = (np.arange(beats) + place) % song.metre_beats
+    return example_of(song, sung, places, song.metre_beats, labels, rng, how)
+
+
+def example_of(
+    song: SongLesson,
+    sung: np.ndarray,
+    places: np.ndarray,
+    metre_beats: int,
+    labels: np.ndarray,
+    rng: np.random.Generator,
+    how: Disturbance,
+) -> Example:
+    """What is sung in each beat of a song with its place in the bar, moved to a key without signs."""
     fits = key_scores(sung[:, 0].sum(axis=(0, 1)).astype(float))
     given = song.key if rng.random() < how.known_key else None
     rotation = (
@@ -100,8 +115,8 @@ def draw_example(song: SongLesson, rng: np.random.Generator, how: Disturbance, m
     return Example(
         inputs(
             np.roll(sung, -rotation, axis=3),
-            (np.arange(beats) + place) % song.metre_beats,
-            song.metre_beats,
+            places,
+            metre_beats,
             None if given is None else moved_key(given, -rotation),
         ),
         moved_chords(labels, -rotation),
@@ -150,15 +165,25 @@ def moved_chords(chords: np.ndarray, semitones: int) -> np.ndarray:
     return np.where(chords < 0, -1, (chords + TRIADS_OF_A_ROOT * semitones) % len(CHORDS))
 
 
+def side_of(song_id: str) -> Split:
+    """The side of the split (`samuel.catalogue.songs.split_of`) on which a score and all that is rendered of it lie.
+
+    By `score_name`: wherever the score lay, and however it was unpacked.
+    """
+    return split_of(score_name(song_id))
+
+
 def split(
     songs: Sequence[SongLesson], also: Collection[str] = ()
 ) -> tuple[list[SongLesson], list[SongLesson]]:
-    """Songs to learn from, and songs to judge with: the project's split of their ids (`samuel.songs.split_of`).
+    """Songs to learn from, and songs to judge with: those of training and of validation (`side_of`).
 
-    Songs named in `also` teach nothing either.
+    Songs whose names (`score_name`) are in `also` teach nothing either.
     """
-    train = [song for song in songs if split_of(song.song_id) == "train" and song.song_id not in also]
-    return train, [song for song in songs if split_of(song.song_id) == "validation"]
+    train = [
+        song for song in songs if side_of(song.song_id) == "train" and score_name(song.song_id) not in also
+    ]
+    return train, [song for song in songs if side_of(song.song_id) == "validation"]
 
 
 def append_lesson(song: SongLesson, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A song's id is the collection's name, the score's name and a hash of its path inside the collection:
 "openewld-home-sweet-home-1f3a9c20". Ids depend on the relative path only, so a folder and an archive
-of the same files give the same ids.
+of the same files give the same ids; where an archive has a folder more around them, only the hashes differ (`score_name`).
 """
 
 import hashlib
@@ -49,6 +49,11 @@ def find_scores(source: Path, *, name: str = "") -> list[ScoreFile]:
         digest = hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
         scores.append((digest, ScoreFile(f"{prefix}-{_slug(path.stem)[:48]}-{digest[:8]}", path)))
     return [score for _, score in sorted(scores, key=lambda pair: pair[0])]
+
+
+def score_name(song_id: str) -> str:
+    """A song's id without the hash of its path: the same for a folder and for an archive in which the folder lies."""
+    return re.sub(r"-[0-9a-f]{8}$", "", song_id)
 
 
 def _is_score(path: Path, folder: Path) -> bool:

@@ -1,11 +1,11 @@
 """The job as a user runs it, on two small scores, without rendered voices."""
 
-import hashlib
 import itertools
+import tarfile
 from pathlib import Path
 
-from samuel.catalogue.songs import split_of
 from samuel.harmonizing.beat_network import BeatNetwork
+from samuel.harmonizing.examples import side_of
 from samuel.harmonizing.network import ChordNetwork
 from samuel.harmonizing.training import load_weights
 from tests.jobs.command import run_command
@@ -22,8 +22,7 @@ def name_on(side: str) -> str:
     """A name of a MIDI file in `scores` whose song is on that side of the split."""
     for number in itertools.count():
         name = f"march-{number}.mid"
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        if split_of(f"scores-march-{number}-{digest[:8]}") == side:
+        if side_of(f"scores-march-{number}-01234567") == side:
             return name
     raise AssertionError
 
@@ -57,3 +56,33 @@ def test_scores_that_are_all_held_out_are_refused(tmp_path: Path) -> None:
     code, output = run("--scores", scores, "--out", tmp_path / "out", "--steps", 1)
     assert code == 2
     assert "expected scores to learn from, got 1, all held out" in output
+
+
+def test_a_song_is_on_one_side_wherever_it_lies(tmp_path: Path) -> None:
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    for side in ("train", "validation"):
+        write_midi(scores / name_on(side))
+    with tarfile.open(tmp_path / "scores.tar.xz", "w:xz") as archive:
+        archive.add(scores, arcname="scores/deeper")
+    for number, source in enumerate((scores, tmp_path / "scores.tar.xz")):
+        code, output = run(
+            "--scores", source, "--out", tmp_path / f"{number}", "--steps", 1, "--part", "chords"
+        )
+        assert code == 0, output
+        assert "chords: 1 songs to learn from, 1 held out" in output
+
+
+def test_songs_that_are_named_teach_nothing(tmp_path: Path) -> None:
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    name = name_on("train")
+    write_midi(scores / name)
+    (tmp_path / "held_out.txt").write_text(f"scores-{name.removesuffix('.mid')}-89abcdef\n")
+    arguments = ["--scores", scores, "--out", tmp_path / "out", "--steps", 1]
+    code, output = run(*arguments, "--hold-out", tmp_path / "held_out.txt")
+    assert code == 2
+    assert "got 1, all held out" in output
+    code, output = run(*arguments, "--hold-out", tmp_path / "missing.txt")
+    assert code == 2
+    assert "cannot read" in output

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samuel.rendering.library import collection_name, find_scores, unpack
+from samuel.rendering.library import collection_name, find_scores, score_name, unpack
 from tests.rendering.scores import write_lead_sheet, write_midi
 
 
@@ -59,6 +59,19 @@ def test_a_folder_and_its_archives_give_the_same_ids(tmp_path: Path) -> None:
     for source in (tmp_path / "tunes.tar.xz", tmp_path / "tunes.zip"):
         unpacked = unpack(source, tmp_path / f"from-{source.name}")
         assert [score.song_id for score in find_scores(unpacked, name=collection_name(source))] == ids
+
+
+def test_a_score_keeps_its_name_in_an_archive_of_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "tunes"
+    (folder / "a").mkdir(parents=True)
+    write_midi(folder / "a" / "Melody.mid")
+    write_midi(folder / "deadbeef.mid")
+    with tarfile.open(tmp_path / "tunes.tar.xz", "w:xz") as archive:
+        archive.add(folder, arcname="tunes")
+    unpacked = unpack(tmp_path / "tunes.tar.xz", tmp_path / "unpacked")
+    for source in (folder, unpacked):
+        found = {score_name(score.song_id) for score in find_scores(source, name="tunes")}
+        assert found == {"tunes-melody", "tunes-deadbeef"}
 
 
 def test_archives_that_are_damaged_or_reach_outside_are_refused(tmp_path: Path) -> None:
