@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samuel.codec import GainLaw
+from samuel.model.precision import autocast
 
 SPAN_FRAMES = 43
 """Over 2 s, as energy is measured (`samuel.lead_sheet.energy`): what is shorter is rhythm."""
@@ -25,7 +26,9 @@ def at_level(
     law: GainLaw,
 ) -> Float[Tensor, "64 frames"]:
     """`latents` as loud as the arrangement is around each frame, within limits; `held` frames as they are."""
-    made, asked = (_smoothed(power) for power in law.power(torch.stack((latents, arrangement))))
+    with autocast(latents.device):  # a rounding there is a hundredth of a decibel
+        powers = law.power(torch.stack((latents, arrangement)))
+    made, asked = map(_smoothed, powers)
     floor = max(float(made.max()), float(asked.max()), 1e-12) * 10 ** (FLOOR_DB / 10)
     decibels = 10 * torch.log10((asked + floor) / (made + floor))
     gains = 10 ** (decibels.clamp(-MOST_SOFTER_DB, MOST_LOUDER_DB) / 20)

@@ -212,6 +212,14 @@ def test_spectra_in_real_arithmetic_are_those_in_complex():
     torch.testing.assert_close(spectra.scaled(spectrum, gains), spectrum * gains)
 
 
+def test_the_envelope_alone_is_that_of_the_whole_prediction() -> None:
+    settings = json.loads((MINI_FOLDER / "config.json").read_text())
+    decoder = _build(settings, read_checkpoint(MINI_FOLDER / "mini.safetensors"), "mini").eval().decoder
+    latents = torch.randn(2, 40, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(decoder.predict_envelope(latents), decoder.predict(latents).envelope)
+
+
 def test_the_reach_in_the_config_is_the_measured_one() -> None:
     codec = load_codec("mini")
     stated = dict(codec._reach)
