@@ -3,9 +3,9 @@
 <spool>/<job id>/
     job.json               the request and its state; written when the job is accepted and when it ends
     recording              the upload, until it was read
-    vocals.wv              the voice that was heard
+    vocals.wav             the voice that was heard
     latents.safetensors    `vocals`, and `band-0`, `band-1`, ... of the variations
-    band-0-000.wv, ...     the accompaniments, each in pieces that follow on each other
+    band-0-000.wav, ...    the accompaniments, each in pieces that follow on each other
 
 The folder is local or on S3. A job's id is a random name from us: no part of a path comes from a user.
 """
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 STATE = "job.json"
 RECORDING = "recording"
-VOCALS = "vocals.wv"
+VOCALS = "vocals.wav"
 LATENTS = "latents.safetensors"
 
 
@@ -47,7 +47,7 @@ def arranged_file(variation: int, number: int) -> str:
 
 
 def piece_file(variation: int, number: int) -> str:
-    return f"band-{variation}-{number:03}.wv"
+    return f"band-{variation}-{number:03}.wav"
 
 
 class JobStore:
@@ -63,7 +63,13 @@ class JobStore:
         write_atomic(self.root / job / name, content)
 
     def read(self, job: str, name: str) -> bytes:
-        return read_bytes(self.root / job / name)
+        path = self.root / job / name
+        try:
+            return read_bytes(path)
+        except FileNotFoundError:  # stems of before were in WavPack
+            if path.suffix != ".wav":
+                raise
+            return read_bytes(path.with_suffix(".wv"))
 
     def write_state(self, job: str, state: dict[str, Any]) -> None:
         self.write(job, STATE, json.dumps(state).encode())

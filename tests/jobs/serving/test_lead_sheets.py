@@ -170,7 +170,8 @@ def test_other_chords_in_a_region_change_that_region_alone(client: httpx.Client,
     for kind in ("band", "arrangement"):
         before, after = (
             torch.cat(
-                [unpack(file.read_bytes()) for file in sorted((folder / one["id"]).glob(f"{kind}-0-*.wv"))], 1
+                [unpack(file.read_bytes()) for file in sorted((folder / one["id"]).glob(f"{kind}-0-*.wav"))],
+                1,
             )
             for one in (job, remade)
         )

@@ -4,12 +4,14 @@ import io
 from pathlib import Path
 from typing import ClassVar
 
+import av
 import httpx
 import pytest
 import soundfile
 import torch
 from torch import Tensor
 
+from jobs.serving.job_store import JobStore, piece_file
 from jobs.serving.packed_audio import pack, unpack
 from jobs.serving.workers import KeptPiece, encode_audio
 from samuel.audio import decode
@@ -170,3 +172,26 @@ def test_a_band_has_the_same_bits_over_http_as_on_the_command_line(
 def test_stems_keep_every_bit(samples: int) -> None:
     stem = 3 * torch.randn(2, samples, generator=torch.Generator().manual_seed(samples))
     assert torch.equal(unpack(pack(stem)), stem)
+
+
+def test_stems_of_earlier_services_are_read(tmp_path: Path) -> None:
+    stem = 3 * torch.randn(2, 30_000, generator=torch.Generator().manual_seed(0))
+    earlier = io.BytesIO()
+    with av.open(earlier, "w", format="wv") as container:
+        stream = container.add_stream("wavpack", rate=SAMPLE_RATE, layout="stereo", format="fltp")
+        frame = av.AudioFrame.from_ndarray(stem.numpy(), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+        for packets in (stream.encode(frame), stream.encode(None)):
+            container.mux(packets)
+    store = JobStore(str(tmp_path))
+    store.write("job", piece_file(0, 0).replace(".wav", ".wv"), earlier.getvalue())
+    assert torch.equal(unpack(store.read("job", piece_file(0, 0))), stem)
+    with pytest.raises(FileNotFoundError):
+        store.read("job", piece_file(0, 1))
+
+
+def test_stems_are_wav_files_for_anybody() -> None:
+    stem = 3 * torch.randn(2, 1000, generator=torch.Generator().manual_seed(0))
+    read, rate = soundfile.read(io.BytesIO(pack(stem)), dtype="float32")
+    assert rate == SAMPLE_RATE
+    assert torch.equal(torch.from_numpy(read.T), stem)
