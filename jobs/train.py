@@ -78,6 +78,15 @@ def main(
         float | None,
         typer.Option(min=0, help="The teacher's guidance, which the student learns along. [default: 1]"),
     ] = None,
+    adversarial: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Train a critic beside the network, which pulls at its guesses so many times as hard as their error does: "
+            "clearer sound, for a network that has learnt to play (--start-from). The newest checkpoint counts as the best. "
+            "[default: 0, no critic]",
+        ),
+    ] = None,
     vocal_noise: Annotated[
         float | None, typer.Option(min=0, help="Noise on the vocals in training. [default: the preset's]")
     ] = None,
@@ -119,6 +128,7 @@ def main(
     \b
     python jobs/train.py --data popdb --out runs/first
     python jobs/train.py --data s3://bucket/popdb --out s3://bucket/runs/first --workers 4
+    python jobs/train.py --data popdb --out runs/clear --start-from runs/first --adversarial 1 --epochs 10 --learning-rate 1.5e-4
     python jobs/train.py --data popdb --out runs/student --teacher runs/first --epochs 10 --learning-rate 2e-4
     ray job submit --working-dir . -- python jobs/train.py --data s3://bucket/popdb --out s3://bucket/runs/first
     """
@@ -140,6 +150,10 @@ def main(
     with user_errors(console):
         student = None
         if teacher:
+            if adversarial:
+                raise ValueError(
+                    "a student learns from its teacher, without a critic: leave --adversarial out"
+                )
             if start_from:
                 raise ValueError("a student begins with its teacher's weights: leave --start-from out")
             learned = load_for_generation(teacher)
@@ -164,6 +178,7 @@ def main(
             batch_size=batch_size,
             crop_frames=crop_frames,
             vocal_noise=vocal_noise,
+            adversarial=adversarial,
             latent_weighting=emphasis,
             learning_rate=learning_rate,
             validate_every=validate_every,

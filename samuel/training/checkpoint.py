@@ -5,6 +5,7 @@
     ema.safetensors         their exponential moving average: for validation and generation
     statistics.safetensors  of the training split: normalized latents <-> latents of the codec
     training.pt             state of AdamW
+    adversary.pt            the critic and the state of its optimizer, where there is one
     progress.json           step, best loss, history; seed and step are the state of all random numbers
     config.json             network, training, codec identity, data; written last: without it there is no checkpoint
 <run>/best.json             the name of the checkpoint with the best validation loss
@@ -14,7 +15,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -109,6 +110,8 @@ class Checkpoint:
     optimizer: dict[str, Any]
     progress: dict[str, Any]
     """JSON: `step`, and what else the loop keeps."""
+    adversary: dict[str, Any] = field(default_factory=dict)
+    """Of `samuel.training.adversarial`; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,13 @@ def save(run: Location, checkpoint: Checkpoint, *, best: bool) -> str:
     """Write a checkpoint of a run, then make it the best one if it is. Returns its folder."""
     name = f"step-{checkpoint.progress['step']:08d}"
     folder = as_path(run) / "checkpoints" / name
-    buffer = io.BytesIO()
-    torch.save(checkpoint.optimizer, buffer)
+    adversary = [("adversary.pt", _pickled(checkpoint.adversary))] if checkpoint.adversary else []
     for file, data in (
+        *adversary,
         ("model.safetensors", to_safetensors(checkpoint.model)),
         ("ema.safetensors", to_safetensors(checkpoint.ema)),
         ("statistics.safetensors", to_safetensors(checkpoint.statistics.state())),
-        ("training.pt", buffer.getvalue()),
+        ("training.pt", _pickled(checkpoint.optimizer)),
         ("progress.json", json.dumps(checkpoint.progress).encode()),
         ("config.json", checkpoint.config.to_json().encode()),
     ):
@@ -186,13 +189,15 @@ def export(run: Location, folder: Location) -> str:
 def load(folder: Location) -> Checkpoint:
     """Read a whole checkpoint. Raises CheckpointError as `load_for_generation` does."""
     path = str(as_path(folder))
+    config = _config(path)
     return Checkpoint(
-        config=_config(path),
+        config=config,
         model=_tensors(path, "model.safetensors"),
         ema=_tensors(path, "ema.safetensors"),
         statistics=Statistics(**_tensors(path, "statistics.safetensors")),
-        optimizer=torch.load(io.BytesIO(_read(path, "training.pt")), weights_only=True),
+        optimizer=_unpickled(path, "training.pt"),
         progress=json.loads(_read(path, "progress.json")),
+        adversary=_unpickled(path, "adversary.pt") if config.training.adversarial else {},
     )
 
 
@@ -253,6 +258,17 @@ def load_strictly(model: torch.nn.Module, state: dict[str, Tensor], where: str) 
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"the weights in {where} are of another network: {error}") from error
+
+
+def _pickled(state: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _unpickled(path: str, file: str) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(io.BytesIO(_read(path, file)), weights_only=True)
+    return state
 
 
 def _config(path: str) -> RunConfig:

@@ -48,6 +48,8 @@ class TrainingConfig:
     """Variance of the normalized accompaniment's channels: their importance to the codec's sound to this power."""
     vocal_noise: float = 0.1
     """Standard deviation of the noise on normalized vocals in training (SingSong hides separation artefacts so)."""
+    adversarial: float = 0.0
+    """How hard a critic pulls at the guess, beside the error of v: see `samuel.training.adversarial`. 0: there is none."""
     validate_every: int = 1000
     """Steps between validations; each writes a checkpoint."""
     validation_items: int = 128
@@ -61,6 +63,8 @@ class TrainingConfig:
                 raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
         if not 1 <= self.crop_frames <= CHUNK_FRAMES:
             raise ValueError(f"expected crop_frames of 1 to {CHUNK_FRAMES}, got {self.crop_frames}")
+        if self.adversarial < 0:
+            raise ValueError(f"expected adversarial of 0 or more, got {self.adversarial}")
         if not 0 <= self.cond_dropout < 1:
             raise ValueError(f"expected cond_dropout in [0, 1), got {self.cond_dropout}")
 

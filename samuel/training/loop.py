@@ -21,6 +21,7 @@ from samuel.model import SamuelUNet
 from samuel.model.precision import autocast
 from samuel.storage import Location, absolute
 from samuel.training import checkpoint
+from samuel.training.adversarial import Adversary
 from samuel.training.callbacks import STEPS_BETWEEN_LOGS, NullCallback, TensorBoardLogger, TrainingCallback
 from samuel.training.checkpoint import Checkpoint, RunConfig, Trained
 from samuel.training.data import Batches, PairSet, TrainingData
@@ -113,7 +114,6 @@ class Trainer:
             assert start
             statistics = start.statistics
         self.statistics = statistics.to(device)
-        self.objective = distillation.loss if distillation else training_loss
         self.evaluate = distillation.evaluate if distillation else evaluate
         self.validation_set = self._make_validation_set(data)
 
@@ -123,6 +123,19 @@ class Trainer:
             self.model.deviation.copy_(data.statistics.accompaniment[1] / statistics.accompaniment[1])
         if start:
             checkpoint.load_strictly(self.model, start.model.state_dict(), "the run to start from")
+        self.adversary = (
+            Adversary(
+                self.training.adversarial,
+                config.model.latent_channels,
+                config.model.condition_channels,
+                device,
+                self.workers,
+            )
+            if self.training.adversarial
+            else None
+        )
+        alternative = distillation or self.adversary
+        self.objective = alternative.loss if alternative else training_loss
         self.ema = make_ema(self.model)
         self.optimizer = make_optimizer(self.model, self.training)
         self.progress = TrainingProgress()
@@ -186,12 +199,16 @@ class Trainer:
         while (loss := self._accumulate_gradients(conditions, accompaniment, draws)) is None:
             self.accumulate *= 2
             self.optimizer.zero_grad(set_to_none=True)
+            if self.adversary:
+                self.adversary.optimizer.zero_grad(set_to_none=True)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             log.warning("memory ran out: each batch is taken in %d parts from now on", self.accumulate)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.adversary:
+            self.adversary.update()
         update_ema(self.ema, self.model, step, config.ema_decay)
         return loss, norm
 
@@ -256,6 +273,8 @@ class Trainer:
             "gradient_norm": norm.item(),
             "steps_per_second": rate,
         }
+        if self.adversary:
+            values["told_apart"] = self.adversary.told_apart
         if logger:
             logger.write("training", kept.step, values)
             self.callback.trained(kept.step, self.total, values)
@@ -275,7 +294,7 @@ class Trainer:
         self.validated = kept.step, metrics
         loss = float(self.workers.mean(metrics.loss.mean().to(self.device)))
         kept.validation.append([kept.step, loss])
-        better = loss < kept.best_loss
+        better = loss < kept.best_loss or self.adversary is not None  # whose bands have a greater error
         if better:
             kept.best_loss, kept.best_step, kept.stale = loss, kept.step, 0
         else:
@@ -338,6 +357,7 @@ class Trainer:
             ema=_copied(self.ema.state_dict()),
             statistics=self.statistics.to("cpu"),
             optimizer=_copied(self.optimizer.state_dict()),
+            adversary=_copied(self.adversary.state_dict()) if self.adversary else {},
             progress=_copied(asdict(self.progress)),
         )
 
@@ -350,6 +370,8 @@ class Trainer:
         checkpoint.load_strictly(self.model, found.model, where)
         checkpoint.load_strictly(self.ema, found.ema, where)
         self.optimizer.load_state_dict(found.optimizer)
+        if self.adversary:
+            self.adversary.load_state_dict(found.adversary)
         self.progress = TrainingProgress(**found.progress)
 
     def _make_validation_set(self, data: TrainingData) -> ValidationSet | None:

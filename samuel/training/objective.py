@@ -56,7 +56,9 @@ class StepNoise:
     crop_offsets: Float[Tensor, " batch"]
     """Where in its pair each sample's crop lies: 0 at the start, towards 1 at the end."""
     chances: Float[Tensor, "batch 2"]
-    """What a student's teacher is asked, see `samuel.training.distillation`."""
+    """What a student's teacher is asked, see `samuel.training.distillation`; the first, what a critic is shown."""
+    critic_noise: Float[Tensor, "batch 2 channel frame"]
+    """See `samuel.training.adversarial`."""
 
     def at(self, own: slice) -> "StepNoise":
         """Of some samples alone."""
@@ -83,6 +85,7 @@ def draw_step_noise(
         unknown=torch.rand((shape[0], len(UNKNOWN)), generator=generator, device=device)
         < torch.tensor([chance for _, chance in UNKNOWN.values()], device=device),
         chances=torch.rand((shape[0], 2), generator=generator, device=device),
+        critic_noise=torch.randn((shape[0], 2, *shape[1:]), generator=generator, device=device),
     )
 
 

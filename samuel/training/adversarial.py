@@ -1,0 +1,140 @@
+"""A critic that tells what the network guesses from what was played (adversarial post-training).
+
+The squared error alone asks for the mean of all that may have been played: a haze, where a sampler takes few steps. A critic
+that sees the same conditions tells it from a band. Its losses are relativistic (Jolicoeur-Martineau 2018; with
+penalties on its slope, Huang et al. 2024, "R3GAN") and contrastive (Novack et al. 2025, "ARC": the right conditions
+against another sample's); the penalty is the finite difference of Lin et al. 2025 ("APT"). As in diffusion GANs both are
+shown under noise, so that latents count by how far they stand out of it.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from samuel.diffusion.process import add_noise, alpha_at, cosine_schedule, velocity, x0_from_v
+from samuel.training.objective import StepNoise, error_of_v, told
+from samuel.training.workers import Workers
+
+Latents = Float[Tensor, "batch channel frame"]
+Conditions = Float[Tensor, "batch condition frame"]
+Levels = Float[Tensor, " batch"]
+
+WIDTH, SCALES = 192, 4
+LEARNING_RATE = 2e-4
+NOISIEST = 0.5
+"""Of the timesteps, up to which the critic is shown latents under noise."""
+SLOPE, NUDGE = 0.02, 0.05
+"""Weight of the penalty on the critic's slope, and the step by which it is measured."""
+
+
+class Critic(nn.Module):
+    """Latents and what they were made for -> how real each stretch of them sounds, at several scales."""
+
+    def __init__(self, latent_channels: int, condition_channels: int):
+        super().__init__()
+        self.stem = nn.Conv1d(latent_channels + 1, WIDTH, 3, padding=1)
+        self.given = nn.Conv1d(condition_channels, WIDTH, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LeakyReLU(0.2),
+                nn.Conv1d(WIDTH, WIDTH, 3, padding=1),
+                nn.LeakyReLU(0.2),
+                nn.Conv1d(WIDTH, WIDTH, 3, padding=1),
+            )
+            for _ in range(SCALES)
+        )
+        self.judge = nn.ModuleList(nn.Conv1d(WIDTH, 1, 1) for _ in range(SCALES))
+
+    def forward(self, x: Latents, alpha: Levels, conditions: Conditions) -> Float[Tensor, "batch opinion"]:
+        level = alpha[:, None, None].expand(-1, 1, x.shape[-1])
+        hidden = self.stem(torch.cat((x, level.to(x.dtype)), dim=1)) + self.given(conditions)
+        opinions = []
+        for block, judge in zip(self.blocks, self.judge, strict=True):
+            hidden = hidden + block(hidden)
+            opinions.append(judge(hidden).flatten(1))
+            hidden = F.avg_pool1d(hidden, 2, ceil_mode=True)
+        return torch.cat(opinions, dim=1).float()
+
+
+class Adversary:
+    """The objective of a network with a critic beside it, in place of `training_loss`.
+
+    `weight`: how hard the critic pulls at the guess, beside the error of v.
+    """
+
+    def __init__(
+        self, weight: float, latents: int, conditions: int, device: torch.device, workers: Workers
+    ) -> None:
+        self.weight, self.workers = weight, workers
+        self.critic = Critic(latents, conditions).to(device)
+        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=LEARNING_RATE, betas=(0.0, 0.99))
+        self.schedule = cosine_schedule().to(device)
+        self.told_apart = 0.0
+        """Share of the critic's opinions of the last step by which the band was more real than the guess."""
+
+    def loss(
+        self,
+        model: nn.Module,
+        conditions: Conditions,
+        accompaniment: Latents,
+        draws: StepNoise,
+        vocal_noise: float,
+    ) -> Float[Tensor, ""]:
+        """As `training_loss`; the critic's own gradients are added to it on the way."""
+        x = add_noise(accompaniment, draws.noise, draws.alpha)
+        given = told(conditions, draws, vocal_noise)
+        predicted = model(x, draws.alpha, given, draws.unconditional).float()
+        alone = getattr(model, "module", model)
+        error = error_of_v(
+            alone, predicted, velocity(accompaniment, draws.noise, draws.alpha), draws.alpha
+        ).mean()
+        guess = x0_from_v(x, predicted, draws.alpha)
+        given = given * ~draws.unconditional[:, None, None]
+        alpha = alpha_at(self.schedule, (draws.chances[:, 0] * NOISIEST * len(self.schedule)).long())
+
+        def seen(latents: Latents) -> Latents:
+            return add_noise(latents, draws.critic_noise[:, 0], alpha)
+
+        self._learn(seen(accompaniment), seen(guess.detach()), alpha, given, draws.critic_noise[:, 1])
+        self.critic.requires_grad_(False)
+        real = self.critic(seen(accompaniment), alpha, given)
+        pull = F.softplus(real - self.critic(seen(guess), alpha, given)).mean()
+        self.critic.requires_grad_(True)
+        return error + self._balance(error, pull, predicted) * pull
+
+    def _balance(self, error: Tensor, pull: Tensor, predicted: Latents) -> Tensor:
+        """The weight at which the critic's pull at the guess is `self.weight` times as strong as the error's
+        (Esser et al. 2021, equation 7)."""
+        from_error, from_pull = (
+            torch.autograd.grad(loss, predicted, retain_graph=True)[0].norm() for loss in (error, pull)
+        )
+        return self.weight * (from_error / from_pull.clamp(min=1e-8)).clamp(max=1e3)
+
+    def _learn(self, real: Latents, fake: Latents, alpha: Levels, given: Conditions, nudge: Latents) -> None:
+        """Add the critic's gradients of one part of a batch."""
+        opinion, of_fake = self.critic(real, alpha, given), self.critic(fake, alpha, given)
+        elsewhere = self.critic(real, alpha, given.roll(1, dims=0))
+        slope = (self.critic(real + NUDGE * nudge, alpha, given) - opinion).square().mean() + (
+            self.critic(fake + NUDGE * nudge, alpha, given) - of_fake
+        ).square().mean()
+        self.told_apart = float((opinion > of_fake).float().mean())
+        loss = F.softplus(of_fake - opinion).mean() + F.softplus(elsewhere - opinion).mean()
+        (loss + SLOPE / NUDGE**2 * slope).backward()
+
+    def update(self) -> None:
+        """One step of the critic, with the mean of all workers' gradients."""
+        for parameter in self.critic.parameters():
+            if parameter.grad is not None:
+                parameter.grad = self.workers.mean(parameter.grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"critic": self.critic.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.critic.load_state_dict(state["critic"])
+        self.optimizer.load_state_dict(state["optimizer"])
