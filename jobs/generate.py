@@ -3,16 +3,19 @@
 import math
 import time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.runtime.errors import user_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
-    from samuel.generation.recordings import Recording
+    from samuel.generation.producer import ProducerSettings
+    from samuel.generation.recordings import Outputs, Recording
 
 LUFS = -14.0
 """Of a mix, as streaming services play it."""
@@ -191,10 +194,12 @@ def main(
     from samuel.arranging import part_levels as levels_of
     from samuel.arranging import part_names
     from samuel.arranging.styles import find_style
-    from samuel.generation import Direction, GenerationConfig
-    from samuel.generation.recordings import Mixdown, read_sheet, recording_of
+    from samuel.generation import Direction, GenerationConfig, Mixdown
+    from samuel.generation.files import read_sheet
+    from samuel.generation.producer import ProducerSettings
+    from samuel.generation.recordings import Outputs
     from samuel.lead_sheet.locks import Locks
-    from samuel.storage import StorageError, absolute, as_path, check_writable, kind_of
+    from samuel.storage import StorageError, absolute, kind_of
 
     console = Console(soft_wrap=True, highlight=False)
     with user_errors(console, stopped="stopped"):
@@ -202,103 +207,114 @@ def main(
         if not source or (recording and vocals):
             raise ValueError("expected one recording, or one folder of them; see --help")
         check_device(device)
-        settings: dict[str, Any] = {
-            "checkpoint": absolute(checkpoint) if checkpoint else None,
-            "codec": codec,
-            "separator": separator if separate else None,
-            "config": GenerationConfig(quality, seed, guidance, steps, strength),
-            "mixdown": Mixdown(balance, loudness),
-            "max_seconds": 60 * max_minutes,
-            "direction": Direction(
-                Locks.parse(bpm, first_beat, metre, key, chords, style and find_style(style).name, energy),
-                read_sheet(lead_sheet) if lead_sheet else None,
-                no_lead_sheet,
-                vary_chords,
-                part_names(parts or ()),
-                levels_of(part_levels or ""),
-                soundfont=absolute(soundfont) if soundfont else None,
-            ),
-        }
-        arranged = parts or part_levels or soundfont or midi or stems
-        if no_lead_sheet and (settings["direction"].locks.given or lead_sheet or lead_sheet_out or arranged):
-            raise ValueError(
-                "--no-lead-sheet leaves nothing to lock, and no arrangement to play or write; leave one of them out"
-            )
-        if stems_by_part and not stems:
-            raise ValueError("--stems-by-part needs the folder for them: give --stems, too")
-        if strength == 0 and (keep or region):
-            raise ValueError(
-                "--strength 0 plays the arrangement alone, which is made whole; leave out --keep and --region"
-            )
+        direction = Direction(
+            Locks.parse(bpm, first_beat, metre, key, chords, style and find_style(style).name, energy),
+            read_sheet(lead_sheet) if lead_sheet else None,
+            no_lead_sheet,
+            vary_chords,
+            part_names(parts or ()),
+            levels_of(part_levels or ""),
+            soundfont=absolute(soundfont) if soundfont else None,
+        )
+        settings = ProducerSettings(
+            GenerationConfig(quality, seed, guidance, steps, strength),
+            Mixdown(balance, loudness),
+            direction,
+            absolute(checkpoint) if checkpoint else None,
+            codec,
+            separator if separate else None,
+            60 * max_minutes,
+        )
+        stem = PurePosixPath(absolute(source)).stem
+        outputs = Outputs(out or f"{stem}-band.wav", mix, midi, stems, stems_by_part, lead_sheet_out)
+        arranged = bool(parts or part_levels or soundfont or midi or stems)
+        refuse_contradictions(settings, outputs, arranged, keep, region)
         kind = kind_of(source)
         if kind == "missing":
             raise StorageError(
                 f"{absolute(source)}: nothing is there; expected a recording or a folder of them"
             )
-        if not mix and (balance or loudness != LUFS):
-            console.print(
-                "[yellow]--balance and --loudness are of the mix: without --mix they change nothing[/]"
-            )
-        if stems and strength > 0:
-            console.print(
-                "the stems will be the arrangement's, made by rules: above strength 0 the band is the network's, one sound, "
-                "and not their sum"
-            )
+        for hint in hints(settings, outputs):
+            console.print(hint)
         if kind == "directory":
-            if keep or region:
-                raise ValueError("--keep and --region are for one recording, and this is a folder")
-            if lead_sheet_out:
-                raise ValueError(
-                    "--lead-sheet-out is for one recording, and this is a folder: jobs/lead_sheets.py writes those of a "
-                    "folder"
-                )
-            if not out:
-                raise ValueError("expected --out, a folder or s3:// prefix for the accompaniments")
-            from jobs.runtime.bulk_generation import generate_folder
+            refuse_for_folders(out, lead_sheet_out, keep, region)
+            from jobs.runtime.bulk_generation import generate_folder  # brings Ray
 
-            generate_folder(
-                source,
-                out,
-                mix,
-                file_format,
-                variations,
-                settings,
-                device,
-                workers,
-                console,
-                midi,
-                stems,
-                stems_by_part,
-            )
-            return
-        stem = PurePosixPath(absolute(source)).stem
-        wanted = recording_of(
-            source,
-            out or f"{stem}-band.wav",
-            mix,
-            variations,
-            midi=midi,
-            stems=stems,
-            stems_by_part=stems_by_part,
-            lead_sheet_out=lead_sheet_out,
-            read={"the band to keep": keep, "the lead sheet": lead_sheet, "the SoundFont": soundfont},
+            generate_folder(source, outputs, file_format, variations, settings, device, workers, console)
+        else:
+            read = {"the band to keep": keep, "the lead sheet": lead_sheet, "the SoundFont": soundfont}
+            place = parsed_region(region, keep)
+            planned = plan(source, outputs, variations, read)
+            generate_one(planned, keep, place, settings, device, console)
+
+
+def refuse_contradictions(
+    settings: "ProducerSettings", outputs: "Outputs", arranged: bool, keep: str | None, region: str | None
+) -> None:
+    """Raises ValueError for options that leave each other nothing to do; `arranged`: some are of an arrangement."""
+    direction = settings.direction
+    given = direction.locks.given or direction.lead_sheet or outputs.lead_sheet
+    if direction.follow_voice_alone and (given or arranged):
+        raise ValueError(
+            "--no-lead-sheet leaves nothing to lock, and no arrangement to play or write; leave one of them out"
         )
-        place = parsed_region(region, keep)
-        if keep and kind_of(keep) != "file":
-            raise StorageError(f"{absolute(keep)}: expected an accompaniment to --keep, but no file is there")
-        for file in wanted.files:
-            if kind_of(file) == "directory":
-                raise ValueError(f"{file} is a folder; give the name of a file to write")
-        for folder in dict.fromkeys([*(str(as_path(file).parent) for file in wanted.files), *wanted.stems]):
-            check_writable(folder)
-        generate_one(wanted, keep, place, settings, device, console)
+    if outputs.stems_by_part and not outputs.stems:
+        raise ValueError("--stems-by-part needs the folder for them: give --stems, too")
+    if settings.config.strength == 0 and (keep or region):
+        raise ValueError(
+            "--strength 0 plays the arrangement alone, which is made whole; leave out --keep and --region"
+        )
+
+
+def refuse_for_folders(
+    out: str | None, lead_sheet_out: str | None, keep: str | None, region: str | None
+) -> None:
+    """Raises ValueError for options that a folder of recordings cannot have."""
+    if keep or region:
+        raise ValueError("--keep and --region are for one recording, and this is a folder")
+    if lead_sheet_out:
+        raise ValueError(
+            "--lead-sheet-out is for one recording, and this is a folder: jobs/lead_sheets.py writes those of a folder"
+        )
+    if not out:
+        raise ValueError("expected --out, a folder or s3:// prefix for the accompaniments")
+
+
+def hints(settings: "ProducerSettings", outputs: "Outputs") -> "Iterator[str]":
+    """What might surprise of options that are allowed."""
+    from samuel.generation import Mixdown
+
+    if not outputs.mix and settings.mixdown != Mixdown():
+        yield "[yellow]--balance and --loudness are of the mix: without --mix they change nothing[/]"
+    if outputs.stems and settings.config.strength > 0:
+        yield (
+            "the stems will be the arrangement's, made by rules: above strength 0 the band is the network's, one sound, "
+            "and not their sum"
+        )
+
+
+def plan(source: str, outputs: "Outputs", variations: int, read: dict[str, str | None]) -> "Recording":
+    """The files to make of one recording. Raises ValueError where one cannot be written, or `read` is not there."""
+    from samuel.generation.recordings import recording_of
+    from samuel.storage import StorageError, absolute, as_path, check_writable, kind_of
+
+    recording = recording_of(source, outputs, variations, read=read)
+    if (keep := read["the band to keep"]) and kind_of(keep) != "file":
+        raise StorageError(f"{absolute(keep)}: expected an accompaniment to --keep, but no file is there")
+    for file in recording.files:
+        if kind_of(file) == "directory":
+            raise ValueError(f"{file} is a folder; give the name of a file to write")
+    parents = (str(as_path(file).parent) for file in recording.files)
+    for folder in dict.fromkeys([*parents, *recording.stems]):
+        check_writable(folder)
+    return recording
 
 
 def generate_one(
     recording: "Recording",
     keep: str | None,
     region: tuple[float, float] | None,
-    settings: dict[str, Any],
+    settings: "ProducerSettings",
     device: str,
     console: "Console",
 ) -> None:
@@ -307,21 +323,22 @@ def generate_one(
     from rich.progress import Progress
 
     from samuel.config import SAMPLE_RATE
-    from samuel.generation.recordings import make_producer, read_audio
+    from samuel.generation.files import read_audio
+    from samuel.generation.producer import Producer
     from samuel.lead_sheet.text import sheet_text
     from samuel.vocals import Voice
 
     began = time.monotonic()
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("loading", total=len(recording.bands))
-        producer = make_producer(settings, local_device(device))
+        producer = Producer.load(settings, local_device(device))
         bar.update(task, description="taking the voice out" if producer.separator else "reading")
         vocals = producer.vocals_of(recording)
         kept, voice = read_audio(keep) if keep else None, Voice(vocals)
         for variation in range(len(recording.bands)):
             bar.update(task, description="finding a lead sheet")
             directed = producer.direct(recording, vocals, variation, voice)
-            if directed.sheet and (variation == 0 or settings["direction"].vary_chords):
+            if directed.sheet and (variation == 0 or settings.direction.vary_chords):
                 bar.console.print(escape(sheet_text(directed.sheet)))
             for remark in directed.remarks if variation == 0 else ():
                 bar.console.print(f"[yellow]{escape(remark)}[/]")

@@ -37,8 +37,7 @@ from jobs.serving.workers import (
     OneThread,
     PreparedVocals,
 )
-from samuel.generation import PRETRAINED, WindowTask
-from samuel.generation.recordings import Mixdown
+from samuel.generation import PRETRAINED, Mixdown, WindowTask
 from samuel.storage import as_path, is_s3
 from samuel.training.checkpoint import best_of
 

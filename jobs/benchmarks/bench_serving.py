@@ -164,8 +164,8 @@ async def measure(
     rounds: int,
     checkpoint: str | None,
 ) -> list[tuple[str, str]]:
-    from samuel.generation import PRETRAINED, GenerationConfig, Generator
-    from samuel.generation.recordings import Mixdown, Producer
+    from samuel.generation import PRETRAINED, GenerationConfig, Generator, Mixdown
+    from samuel.generation.producer import Producer
 
     console = Console()
     rows: list[tuple[str, str]] = []

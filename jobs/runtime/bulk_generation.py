@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import typer
@@ -17,23 +17,10 @@ from jobs.runtime.costs import MachineHours
 from jobs.runtime.options import from_anywhere
 from jobs.runtime.worker_pool import WorkerPool, choose_workers
 from samuel.generation import PRETRAINED
-from samuel.generation.recordings import (
-    Recording,
-    RecordingReport,
-    make_producer,
-    plays_network,
-    recordings_in,
-)
+from samuel.generation.producer import Producer, ProducerSettings
+from samuel.generation.recordings import Outputs, Recording, RecordingReport, recordings_in
 from samuel.separation import load_separator
-from samuel.storage import (
-    absolute,
-    check_writable,
-    exists,
-    join,
-    list_files,
-    read_bytes,
-    write_atomic,
-)
+from samuel.storage import absolute, check_writable, exists, join, list_files, read_bytes, write_atomic
 from samuel.training.checkpoint import best_of, fingerprint
 
 FAILURES = "failures.jsonl"
@@ -45,12 +32,12 @@ LINE_EVERY_SECONDS = 10.0
 class Produce:
     """What a worker of the pool does: recordings in, reports out. One worker holds one generator."""
 
-    def __init__(self, settings: dict[str, Any], device: str, threads: int | None) -> None:
+    def __init__(self, settings: ProducerSettings, device: str, threads: int | None) -> None:
         import torch
 
         if threads:
             torch.set_num_threads(threads)
-        self.producer = make_producer(settings, device)
+        self.producer = Producer.load(settings, device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         reports = self.producer([Recording(**json.loads(one)) for one in row["recordings"]])
@@ -59,47 +46,26 @@ class Produce:
 
 def generate_folder(
     folder: str,
-    out: str,
-    mixes: str | None,
+    outputs: Outputs,
     file_format: str,
     variations: int,
-    settings: dict[str, Any],
+    settings: ProducerSettings,
     device: str,
     workers: int | None,
     console: Console,
-    midis: str | None = None,
-    stems: str | None = None,
-    stems_by_part: bool = False,
 ) -> None:
-    """Make what is missing of the accompaniments of all recordings in a folder, and of what else is asked for: folders
-    for mixes, for MIDI files and for stems. Raises ValueError, or typer.Exit(1) where none succeeded."""
+    """Make what is missing of the outputs of all recordings in a folder. Raises ValueError, or typer.Exit(1) where none
+    succeeded."""
     began = time.monotonic()
-    out = absolute(out)
-    mixes, midis, stems = (absolute(one) if one else None for one in (mixes, midis, stems))
-    recordings, failures = recordings_in(
-        folder,
-        out,
-        mixes,
-        file_format,
-        variations,
-        midis=midis,
-        stems=stems,
-        stems_by_part=stems_by_part,
-    )
-    for place in filter(None, (out, mixes, midis, stems)):
-        check_writable(place)
-    settings["codec"] = from_anywhere(settings["codec"])
-    made_with = {}
-    if plays_network(settings):  # chosen once: a run may go on meanwhile
-        settings["checkpoint"] = best_of(settings["checkpoint"] or PRETRAINED)
-        made_with["weights"] = fingerprint(settings["checkpoint"])  # which know their codec's
-    if settings["separator"]:
-        separator = load_separator(from_anywhere(settings["separator"]))
-        settings["separator"], made_with["separator weights"] = separator.name, separator.identity
+    recordings, failures = recordings_in(folder, outputs, file_format, variations)
+    for place in outputs.places:
+        check_writable(absolute(place))
+    out = absolute(outputs.band)
+    settings, made_with = settled(settings)
     claim(out, settings, made_with)
     present = {
         str(join(place, file.name))
-        for place in (out, mixes, midis)
+        for place in (out, outputs.mix, outputs.midi)
         if place
         for file in list_files(place).files
     }
@@ -128,14 +94,29 @@ def generate_folder(
         raise typer.Exit(1 if len(failures) == len(recordings) else 0)
 
 
-def claim(out: str, settings: dict[str, Any], made_with: dict[str, str]) -> None:
+def settled(settings: ProducerSettings) -> tuple[ProducerSettings, dict[str, str]]:
+    """With the weights chosen, once for all workers, though a run may go on meanwhile; and which these are."""
+    settings = replace(settings, codec=from_anywhere(settings.codec))
+    made_with = {}
+    if settings.plays_network:
+        checkpoint = best_of(settings.checkpoint or PRETRAINED)
+        settings = replace(settings, checkpoint=checkpoint)
+        made_with["weights"] = fingerprint(checkpoint)  # which know their codec's
+    if settings.separator:
+        separator = load_separator(from_anywhere(settings.separator))
+        settings = replace(settings, separator=separator.name)
+        made_with["separator weights"] = separator.identity
+    return settings, made_with
+
+
+def claim(out: str, settings: ProducerSettings, made_with: dict[str, str]) -> None:
     """Keep what the files in `out` are made with; raises ValueError where an earlier run had it otherwise.
 
     A checkpoint that was trained on counts as another one, and one that was moved as the same.
     """
-    mine: dict[str, Any] = {key: settings[key] for key in ("codec", "separator")} | made_with
-    mine |= {"recipe": asdict(settings["config"])}  # named so in folders that were begun before
-    mine |= {key: asdict(settings[key]) for key in ("mixdown", "direction")}
+    mine: dict[str, Any] = {"codec": settings.codec, "separator": settings.separator} | made_with
+    mine |= {"recipe": asdict(settings.config)}  # named so in folders that were begun before
+    mine |= {"mixdown": asdict(settings.mixdown), "direction": asdict(settings.direction)}
     mine = json.loads(json.dumps(mine))
     file = join(out, SETTINGS)
     if exists(file):
@@ -168,7 +149,7 @@ def track(reports: Iterable[RecordingReport], total: int, console: Console) -> I
 
 
 def run(
-    recordings: list[Recording], settings: dict[str, Any], workers: WorkerPool
+    recordings: list[Recording], settings: ProducerSettings, workers: WorkerPool
 ) -> Iterator[RecordingReport]:
     """Reports as they come; on a GPU some recordings are made together, those of a lost worker each alone."""
     arguments = (settings, workers.device, workers.threads)

@@ -21,8 +21,7 @@ from jobs.serving.problems import ProblemError
 from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import KeptPiece, MixedFile, ModelCard, PreparedVocals
 from samuel.config import SAMPLE_RATE
-from samuel.generation import Material, Region, Schedule, WindowTask, pieces
-from samuel.generation.recordings import Mixdown
+from samuel.generation import Material, Mixdown, Region, Schedule, WindowTask, pieces
 
 ENCODED = 0.05
 """Share of the work that is done when the vocals are heard."""

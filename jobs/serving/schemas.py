@@ -13,9 +13,8 @@ from jobs.serving.job_manager import JobManager
 from jobs.serving.problems import Problem, ProblemError
 from jobs.serving.sheet_options import SheetOptions
 from samuel import __version__
-from samuel.generation import GenerationConfig
+from samuel.generation import GenerationConfig, Mixdown
 from samuel.generation.config import MOST_GUIDANCE, MOST_STEPS
-from samuel.generation.recordings import Mixdown
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.chord_names import chord_name
 

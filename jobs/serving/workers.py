@@ -29,12 +29,13 @@ from samuel.generation import (
     PRETRAINED,
     Generator,
     Material,
+    Mixdown,
     Region,
     WindowTask,
     pieces,
 )
 from samuel.generation.generator import SILENT_VOICE_DBFS
-from samuel.generation.recordings import Mixdown, voice_of
+from samuel.generation.producer import voice_of
 from samuel.separation import Separator, load_separator
 from samuel.training.config import Student
 

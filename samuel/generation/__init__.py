@@ -1,6 +1,6 @@
 """Vocals in, accompaniment out, of any length: `Generator` does it whole, or window by window."""
 
-from samuel.generation.config import QUALITIES, GenerationConfig
+from samuel.generation.config import QUALITIES, GenerationConfig, Mixdown
 from samuel.generation.direction import Directed, Direction, Director
 from samuel.generation.generator import PRETRAINED, Generator
 from samuel.generation.regions import Region
@@ -17,6 +17,7 @@ __all__ = [
     "GenerationConfig",
     "Generator",
     "Material",
+    "Mixdown",
     "Region",
     "Schedule",
     "Window",

@@ -1,7 +1,9 @@
-"""What a user chooses for one accompaniment."""
+"""What a user chooses for one accompaniment, and for its mix."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from samuel.audio.loudness import check_levels
 
 
 class SamplerPreset(NamedTuple):
@@ -54,3 +56,14 @@ class GenerationConfig:
         """Sampler, steps, guidance scale and strength: tasks that share them can be denoised together."""
         sampler, steps = QUALITIES[self.quality]
         return sampler, self.steps or steps, self.guidance, self.strength
+
+
+@dataclass(frozen=True)
+class Mixdown:
+    """Of voice and band. Raises ValueError for levels out of range."""
+
+    balance_db: float = 0.0
+    lufs: float = -14.0
+
+    def __post_init__(self) -> None:
+        check_levels({"balance": self.balance_db, "loudness": self.lufs})

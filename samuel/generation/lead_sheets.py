@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 from samuel.config import SAMPLE_RATE
 from samuel.errors import in_words
-from samuel.generation.config import GenerationConfig
-from samuel.generation.recordings import Mixdown, Producer, Recording, write_sheet
+from samuel.generation.files import read_audio, write_sheet
+from samuel.generation.producer import voice_of
+from samuel.generation.recordings import MADE
 from samuel.harmonizing.harmonizer import find_lead_sheet
 from samuel.lead_sheet.chord_names import key_name
 from samuel.lead_sheet.files import FORMATS
@@ -20,8 +21,6 @@ from samuel.storage import StorageError, join, list_files, write_atomic
 from samuel.storage.audio_names import AUDIO_EXTENSIONS
 from samuel.storage.overwriting import refuse_within
 from samuel.vocals import extract_features, normal_form
-
-MADE = ".made"
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,13 @@ class SheetMaker:
     def __init__(
         self, locks: Locks, separator: Separator | None = None, max_seconds: float | None = None
     ) -> None:
-        self.locks = locks
-        self.producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), separator, max_seconds)
+        self.locks, self.separator, self.max_seconds = locks, separator, max_seconds
 
     def __call__(self, task: SheetTask) -> SheetReport:
         """A bad recording is a report of its error. Raises StorageError where files cannot be written."""
         report = SheetReport(task.name)
         try:
-            vocals = self.producer.vocals_of(Recording(task.recording, ()))
+            vocals = voice_of(read_audio(task.recording, self.max_seconds), self.separator)
             report.seconds = round(vocals.shape[-1] / SAMPLE_RATE, 3)
             features = extract_features(normal_form(vocals))
             sheets = [

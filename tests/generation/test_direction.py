@@ -11,8 +11,11 @@ from samuel.arranging import PARTS, STEMS
 from samuel.codec import load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Direction, Director, GenerationConfig
+from samuel.generation.config import Mixdown
+from samuel.generation.files import read_audio
 from samuel.generation.generator import Generator
-from samuel.generation.recordings import Mixdown, Producer, read_audio, recording_of
+from samuel.generation.producer import Producer
+from samuel.generation.recordings import Outputs, recording_of
 from samuel.lead_sheet.files import read_lead_sheet
 from samuel.lead_sheet.locks import Locks
 from samuel.model import ModelConfig, SamuelUNet
@@ -151,12 +154,13 @@ def test_files_of_an_arrangement(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", voice(SECONDS).T.numpy(), SAMPLE_RATE, subtype="FLOAT")
     recording = recording_of(
         str(tmp_path / "voice.wav"),
-        str(tmp_path / "band.wav"),
-        None,
-        2,
-        midi=str(tmp_path / "band.mid"),
-        stems=str(tmp_path / "stems"),
-        lead_sheet_out=str(tmp_path / "sheet.json"),
+        Outputs(
+            str(tmp_path / "band.wav"),
+            midi=str(tmp_path / "band.mid"),
+            stems=str(tmp_path / "stems"),
+            lead_sheet=str(tmp_path / "sheet.json"),
+        ),
+        variations=2,
     )
     producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), direction=LOCKED)
     (report,) = producer([recording])
@@ -179,11 +183,7 @@ def test_stems_by_part_add_up_and_none_of_an_earlier_arrangement_stays(tmp_path:
     for by_part in (False, True, False):
         recording = recording_of(
             str(tmp_path / "voice.wav"),
-            str(tmp_path / "band.flac"),
-            None,
-            1,
-            stems=str(tmp_path / "take 1.2"),
-            stems_by_part=by_part,
+            Outputs(str(tmp_path / "band.flac"), stems=str(tmp_path / "take 1.2"), stems_by_part=by_part),
         )
         (report,) = producer([recording])
         assert not report.error
@@ -200,7 +200,7 @@ def test_stems_by_part_add_up_and_none_of_an_earlier_arrangement_stays(tmp_path:
 
 def test_folders_are_numbered_behind_their_whole_name(tmp_path: Path) -> None:
     recording = recording_of(
-        "vocals.wav", str(tmp_path / "band.wav"), None, 2, stems=str(tmp_path / "take 1.2")
+        "vocals.wav", Outputs(str(tmp_path / "band.wav"), stems=str(tmp_path / "take 1.2")), variations=2
     )
     assert [Path(folder).name for folder in recording.stems] == ["take 1.2", "take 1.2-2"]
 
@@ -213,7 +213,7 @@ def test_a_lead_sheet_beside_a_recording_is_played(tmp_path: Path) -> None:
     assert directed.sheet is not None
     (tmp_path / "voice.json").write_text(directed.sheet.transposed(2).to_json())
     recording = replace(
-        recording_of(str(tmp_path / "voice.wav"), str(tmp_path / "band.wav"), None, 1),
+        recording_of(str(tmp_path / "voice.wav"), Outputs(str(tmp_path / "band.wav"))),
         lead_sheet=str(tmp_path / "voice.json"),
     )
     producer = Producer(None, GenerationConfig(strength=0.0), Mixdown(), direction=Direction())
@@ -226,6 +226,6 @@ def test_strength_0_needs_an_arrangement(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="strength from 0 to 1"):
         GenerationConfig(strength=1.5)
     with pytest.raises(ValueError, match=r"ends in \.mid"):
-        recording_of("voice.wav", "band.wav", None, 1, midi="band.wav")
+        recording_of("voice.wav", Outputs("band.wav", midi="band.wav"))
     with pytest.raises(ValueError, match=r"ends in \.json"):
-        recording_of("voice.wav", "band.wav", None, 1, lead_sheet_out="sheet.pdf")
+        recording_of("voice.wav", Outputs("band.wav", lead_sheet="sheet.pdf"))

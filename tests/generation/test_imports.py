@@ -21,8 +21,8 @@ def test_a_band_is_made_without_slow_imports() -> None:
     made = """
 import sys
 import torch
-from samuel.generation.recordings import Mixdown, Producer
-from samuel.generation import Direction, GenerationConfig, Generator
+from samuel.generation.producer import Producer
+from samuel.generation import Direction, GenerationConfig, Generator, Mixdown
 from samuel.audio.loudness import encoded
 from samuel.lead_sheet.text import sheet_text
 from samuel.vocals import Voice

@@ -8,8 +8,10 @@ import torch
 from samuel import audio
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Direction, GenerationConfig
+from samuel.generation.config import Mixdown
 from samuel.generation.generator import Audio, Generator
-from samuel.generation.recordings import Mixdown, Producer, recording_of, recordings_in
+from samuel.generation.producer import Producer
+from samuel.generation.recordings import Outputs, recording_of, recordings_in
 from samuel.storage import StorageError
 from tests.generation.generators import generator
 from tests.jobs.songs import song_audio
@@ -37,7 +39,7 @@ def made(folder: Path, out: Path, **more: object) -> tuple[dict[str, str], list[
     producer = Producer(
         picky, GenerationConfig(steps=1), Mixdown(), direction=Direction(follow_voice_alone=True)
     )
-    recordings, failures = recordings_in(str(folder), str(out), None, "wav", 2)
+    recordings, failures = recordings_in(str(folder), Outputs(str(out)), "wav", 2)
     reports = producer(recordings)
     return {Path(one.vocals).name: one.error for one in [*reports, *failures]}, sorted(out.glob("*.wav"))
 
@@ -54,11 +56,11 @@ def test_a_new_recording_under_an_old_name_is_made_anew_and_leaves_no_old_band(t
     write(tmp_path / "in", "a.wav", "b.wav")
     made(tmp_path / "in", tmp_path / "out")
     markers = {
-        one.marker for one in recordings_in(str(tmp_path / "in"), str(tmp_path / "out"), None, "wav", 2)[0]
+        one.marker for one in recordings_in(str(tmp_path / "in"), Outputs(str(tmp_path / "out")), "wav", 2)[0]
     }
     assert all(Path(marker).exists() for marker in markers)
     write(tmp_path / "in", "b.wav", seconds=1.0)
-    recordings, _ = recordings_in(str(tmp_path / "in"), str(tmp_path / "out"), None, "wav", 2)
+    recordings, _ = recordings_in(str(tmp_path / "in"), Outputs(str(tmp_path / "out")), "wav", 2)
     assert [Path(one.marker).exists() for one in recordings] == [True, False]
     _, files = made(tmp_path / "in", tmp_path / "out")
     assert [file.name for file in files] == ["a-2.wav", "a.wav"]
@@ -66,7 +68,7 @@ def test_a_new_recording_under_an_old_name_is_made_anew_and_leaves_no_old_band(t
 
 def test_variations_of_one_are_not_written_over_another(tmp_path: Path) -> None:
     write(tmp_path / "in", "a.wav", "a-2.wav")
-    recordings, failures = recordings_in(str(tmp_path / "in"), str(tmp_path / "out"), None, "wav", 2)
+    recordings, failures = recordings_in(str(tmp_path / "in"), Outputs(str(tmp_path / "out")), "wav", 2)
     assert [Path(one.vocals).name for one in recordings] == ["a-2.wav"]
     assert [Path(one.vocals).name for one in failures] == ["a.wav"]
     assert "a-2.wav" in failures[0].error
@@ -77,7 +79,7 @@ def test_a_recording_behind_a_link_in_the_outputs_is_safe(tmp_path: Path) -> Non
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.wav").symlink_to(tmp_path / "in" / "a.wav")
     with pytest.raises(ValueError, match="written over the recording"):
-        recordings_in(str(tmp_path / "in"), str(tmp_path / "out"), None, "wav", 1)
+        recordings_in(str(tmp_path / "in"), Outputs(str(tmp_path / "out")), "wav", 1)
 
 
 def test_files_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
@@ -88,4 +90,4 @@ def test_files_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
         whole, GenerationConfig(steps=1), Mixdown(), direction=Direction(follow_voice_alone=True)
     )
     with pytest.raises(StorageError, match="cannot write"):
-        producer([recording_of(str(tmp_path / "in" / "a.wav"), str(tmp_path / "file" / "a.wav"), None, 1)])
+        producer([recording_of(str(tmp_path / "in" / "a.wav"), Outputs(str(tmp_path / "file" / "a.wav")))])

@@ -32,8 +32,7 @@ from jobs.serving.workers import (
 )
 from samuel.codec import load_codec
 from samuel.config import LATENT_CHANNELS
-from samuel.generation import WindowTask
-from samuel.generation.recordings import Mixdown
+from samuel.generation import Mixdown, WindowTask
 from samuel.model import SamuelUNet
 from samuel.training import Statistics
 from samuel.training.checkpoint import Checkpoint, RunConfig, save

@@ -19,8 +19,8 @@ from jobs.serving.schemas import (
     AccompanimentForm,
     generation_request,
 )
+from samuel.generation import Mixdown
 from samuel.generation.generator import require_for
-from samuel.generation.recordings import Mixdown
 
 router = APIRouter(tags=["accompaniments"])
 

@@ -22,7 +22,7 @@ from jobs.serving.schemas import (
     Variation,
 )
 from jobs.serving.stream import as_wav, stream_bytes
-from samuel.generation.recordings import Mixdown
+from samuel.generation import Mixdown
 
 EVENTS = "text/event-stream"
 LUFS_HEADER = "X-Loudness-LUFS"

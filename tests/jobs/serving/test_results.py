@@ -18,7 +18,9 @@ from samuel.audio import decode
 from samuel.audio.loudness import loudness
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.generation import PIECE_FRAMES, GenerationConfig, Generator
-from samuel.generation.recordings import Mixdown, Producer, recording_of
+from samuel.generation.config import Mixdown
+from samuel.generation.producer import Producer
+from samuel.generation.recordings import Outputs, recording_of
 from samuel.generation.regions import FADE_SECONDS
 from tests.jobs.local_service import LocalWorkers, running
 from tests.jobs.serving.asking import ASYNC, POST, finished, order, problem, settings_of, sound, sung
@@ -158,7 +160,7 @@ def test_a_band_has_the_same_bits_over_http_as_on_the_command_line(
     loud = song_audio(9.0, 4)
     loud *= 2.5 / loud.abs().max()  # over full scale, as a float file may be
     soundfile.write(voice, loud.T.numpy(), SAMPLE_RATE, "FLOAT")
-    wanted = recording_of(str(voice), str(tmp_path / "band.wav"), str(tmp_path / "mix.wav"), 1)
+    wanted = recording_of(str(voice), Outputs(str(tmp_path / "band.wav"), str(tmp_path / "mix.wav")))
     producer = Producer(Generator.load(checkpoint), GenerationConfig("draft", 3), Mixdown(balance_db=2.0))
     assert [report.error for report in producer([wanted])] == [""]
     job = finished(client, order(client, voice.read_bytes(), ASYNC, seed=3).json())
