@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +55,7 @@ def main(
     python jobs/benchmarks/bench_generation.py --quality draft --seconds 30
 
     "End to end" is from vocals in memory to all of their accompaniment, with the models loaded: its lead sheet is found
-    and arranged ("direct"), and the network plays from both. "separate" comes on top where the recording is a mix. Each length has a process of its own, so that its peak of memory (of
+    and arranged ("direct"), the arrangement is played ("play"), and the network plays from both. "separate" comes on top where the recording is a mix. Each length has a process of its own, so that its peak of memory (of
     all but the separator, and with it) is its own. The last line is a whole command, from its start to its file.
     """
     import torch
@@ -138,9 +139,6 @@ def measured(
     class Timed(Generator):
         """A generator whose parts tell how long they took."""
 
-        def encode(self, *arguments: Any) -> Any:
-            return timed("encode", super().encode, *arguments)
-
         def sample(self, *arguments: Any) -> Any:
             return timed("sample", super().sample, *arguments)
 
@@ -154,6 +152,8 @@ def measured(
         return result
 
     generator = Timed.load(checkpoint or PRETRAINED, device=device)
+    encoder = generator.codec.encoder
+    generator.codec.encoder = partial(timed, "encode", encoder)
     director = Director(Direction())
     recording = repeated(vocals, seconds)
 
@@ -161,16 +161,12 @@ def measured(
         """The band of a recording, in pieces."""
         if not generator.trained.model.config.plays_lead_sheets:
             return generator.stream(recording, config)
-        directed, played = timed("direct", direct, recording)
+        directed = timed("direct", director.direct, recording)
+        blocks = directed.arrangement and director.play_blocks(directed.arrangement, recording.shape[-1])
+        played = blocks and iter(partial(timed, "play", next, blocks, None), None)
         return generator.stream(
             recording, config, lead_sheet=directed.sheet, arrangement=played, voice=directed.voice
         )
-
-    def direct(recording: "Tensor") -> Any:
-        directed = director.direct(recording)
-        if directed.arrangement is None:
-            return directed, None
-        return directed, director.play(directed.arrangement, recording.shape[-1])
 
     for _ in begun(recording[:, : 5 * SAMPLE_RATE], GenerationConfig("draft")):  # a process's first is slower
         pass

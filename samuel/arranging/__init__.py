@@ -2,7 +2,7 @@
 
     arrange(sheet, seconds=..., voice=...)   LeadSheet (and voice) -> Arrangement, the players' notes
     render(arrangement, synthesiser)         Arrangement -> stems: drums, bass, other, float32 (2, samples)
-    render_band(arrangement, synthesiser)    their sum
+    render_band(arrangement, synthesiser)    their sum; `band_blocks` gives it as it is played
     play(sheet, seconds=...)                 arrange and render_band in one
     write_stems(arrangement, ...)            the same as files, block by block: memory does not grow with the length
     write_midi(arrangement, path)            tracks, tempo map, metre, key, chord names
@@ -34,7 +34,7 @@ In the order of the flow:
 from samuel.arranging.arrangement import PARTS, Arrangement, arrange, part_levels, part_names
 from samuel.arranging.midi import write_midi
 from samuel.arranging.part import STEMS, Part, PlayedNote
-from samuel.arranging.sound import play, render, render_band, write_stems
+from samuel.arranging.sound import band_blocks, play, render, render_band, write_stems
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.arranging.styles import STYLES
 
@@ -47,6 +47,7 @@ __all__ = [
     "PlayedNote",
     "SoundFontSynthesiser",
     "arrange",
+    "band_blocks",
     "part_levels",
     "part_names",
     "play",

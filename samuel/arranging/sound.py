@@ -99,15 +99,22 @@ def render_band(
     samples: int | None = None,
 ) -> Stereo:
     """The sum of the stems, in a third of their memory."""
-    count = round(arrangement.seconds * SAMPLE_RATE) if samples is None else samples
-    band = np.zeros((2, count), np.float32)
+    band = np.zeros((2, round(arrangement.seconds * SAMPLE_RATE) if samples is None else samples), np.float32)
     place = 0
-    for block in render_blocks(arrangement, synthesiser, count):
-        length = next(iter(block.values())).shape[1]
-        for audio in block.values():
-            band[:, place : place + length] += audio
-        place += length
+    for block in band_blocks(arrangement, synthesiser, band.shape[1]):
+        band[:, place : place + block.shape[1]] = block
+        place += block.shape[1]
     return band
+
+
+def band_blocks(
+    arrangement: Arrangement,
+    synthesiser: SoundFontSynthesiser,
+    samples: int | None = None,
+) -> Iterator[Stereo]:
+    """`render_band`, up to ten seconds at a time. Until all are read the synthesiser plays nothing else."""
+    for block in render_blocks(arrangement, synthesiser, samples):
+        yield np.sum(list(block.values()), axis=0)
 
 
 def play(

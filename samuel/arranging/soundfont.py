@@ -81,6 +81,8 @@ class SoundFontSynthesiser:
                 f"expected a SoundFont (.sf2 or .sf3) with instruments, got {self.path}: it has none"
             )
         self._instruments: dict[tuple[str, int, int, int], _Instrument] = {}
+        self._turn: object = None
+        """Of the stream that plays: instruments are one song's at a time."""
 
     def render(self, parts: list[Part], seconds: float) -> Stereo:
         """The sum of the parts at their levels."""
@@ -93,7 +95,7 @@ class SoundFontSynthesiser:
     def stream(self, parts: list[Part], block: int) -> Iterator[dict[str, Stereo]]:
         """Without end, `block` samples of each part at a time, by its name. Names must differ.
 
-        Raises ValueError for more than `MOST_PLAYERS`.
+        Raises ValueError for more than `MOST_PLAYERS`, and where it is gone on with after another stream began.
         """
         if len(parts) > MOST_PLAYERS:
             raise ValueError(f"expected at most {MOST_PLAYERS} players at once, got {len(parts)}")
@@ -103,7 +105,12 @@ class SoundFontSynthesiser:
             kind = (part.stem, part.drums, part.program)
             players[part.name] = _Player(self._instrument(part, copies[kind]), part)
             copies[kind] += 1
+        turn = self._turn = object()
         while True:
+            if self._turn is not turn:
+                raise ValueError(
+                    f"{self.path} began to play something else; read one stream to its end first"
+                )
             yield {name: player.read(block) for name, player in players.items()}
 
     def _instrument(self, part: Part, copy: int) -> _Instrument:

@@ -10,7 +10,7 @@ up to rounding. How far an edge reaches is given, or measured on the network its
 On a CPU one piece goes at a time, so that results do not depend, in a single bit, on what else is in the batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -92,6 +92,35 @@ class Codec:
         audio = F.pad(audio, (0, frames * FRAME_SAMPLES - audio.shape[-1]))
         reach = self.encoder_reach if frames > self.piece_frames else 0
         return self._in_pieces(self._encoded, audio, FRAME_SAMPLES, 1, reach)
+
+    def encode_blocks(
+        self, blocks: Iterable[Float[Tensor, "2 _"]], samples: int
+    ) -> Iterator[Float[Tensor, "64 _"]]:
+        """As `encode` of one song of so many samples, whose audio comes in blocks: latents as soon as they are sure.
+
+        The same bits. Where the blocks end early there is silence.
+        """
+        frames = ceil(samples / FRAME_SAMPLES)
+        reach = self.encoder_reach if frames > self.piece_frames else 0
+        places = [(0, start, end) for start, end in pieces_of(frames, self.piece_frames, reach)]
+        coming = iter(blocks)
+        held, begin, done = torch.zeros(AUDIO_CHANNELS, 0), 0, 0
+        for group in _groups(places, PIECES_AT_ONCE.get(self.device.type, 1)):
+            first, last = group[0][1], group[-1][2]
+            parts = [held[:, first * FRAME_SAMPLES - begin :]]
+            missing = (last - first) * FRAME_SAMPLES - parts[0].shape[1]
+            while missing > 0:
+                block = next(coming, None)
+                parts.append(torch.zeros(AUDIO_CHANNELS, missing) if block is None else block)
+                missing -= parts[-1].shape[1]
+            held, begin = torch.cat(parts, dim=1) if parts[1:] else parts[0], first * FRAME_SAMPLES
+            inputs = [held[:, s * FRAME_SAMPLES - begin : e * FRAME_SAMPLES - begin] for _, s, e in group]
+            with torch.no_grad():
+                encoded = self._run(self._encoded, torch.stack(inputs), [start for _, start, _ in group])
+            for (_, start, end), latents in zip(group, encoded, strict=True):
+                sure = end if end == frames else end - reach
+                yield latents[:, done - start : sure - start]
+                done = sure
 
     @torch.no_grad()
     def decode(

@@ -4,14 +4,14 @@ Direction   what a user asks of lead sheet and arrangement
 Director    a voice -> Directed: lead sheet and arrangement, ready for `Generator.accompany`
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from samuel.arranging import Arrangement, SoundFontSynthesiser, arrange, render_band
+from samuel.arranging import Arrangement, SoundFontSynthesiser, arrange, band_blocks, render_band
 from samuel.config import SAMPLE_RATE
 from samuel.harmonizing import find_lead_sheet
 from samuel.lead_sheet import LeadSheet, LeadSheetError
@@ -122,3 +122,7 @@ class Director:
     def play(self, arrangement: Arrangement, samples: int) -> Audio:
         """The sound of an arrangement: the sum of its stems."""
         return torch.from_numpy(render_band(arrangement, self.synthesiser, samples))
+
+    def play_blocks(self, arrangement: Arrangement, samples: int) -> Iterator[Audio]:
+        """As `play`, up to ten seconds at a time. Until all are read, the director plays nothing else."""
+        return map(torch.from_numpy, band_blocks(arrangement, self.synthesiser, samples))

@@ -160,18 +160,25 @@ class Generator:
         progress: Progress | None = None,
         *,
         lead_sheet: LeadSheet | None = None,
-        arrangement: Audio | None = None,
+        arrangement: Audio | Iterator[Float[Tensor, "2 _"]] | None = None,
         voice: Voice | None = None,
     ) -> Iterator[Audio]:
-        """As `accompany`, in pieces, each as soon as it is made; they follow on each other."""
+        """As `accompany`, in pieces, each as soon as it is made; they follow on each other.
+
+        Of voice and arrangement no more is encoded than a window needs; of an arrangement in blocks, as
+        `Director.play_blocks` gives them, no more is played.
+        """
         require_sound(vocals)
         config = config or GenerationConfig()
-        if config.strength == 0 and arrangement is not None:
-            yield arrangement
-            return
         samples = vocals.shape[-1]
-        material = self.prepare(vocals, lead_sheet, arrangement, voice)
-        song = Schedule(material, config, samples, self.codec.decoder_reach)
+        blocks = None
+        if arrangement is not None:
+            blocks = iter([whole(arrangement, vocals)]) if isinstance(arrangement, Tensor) else arrangement
+        if config.strength == 0 and blocks is not None:
+            yield from blocks
+            return
+        material, complete = self._begun(vocals, lead_sheet, blocks, voice)
+        song = Schedule(material, config, samples, self.codec.decoder_reach, complete=complete)
         for start, stop in self._run(song, progress):
             yield self.decode(song.latents, start, stop)[:, : samples - start * FRAME_SAMPLES]
 
@@ -183,24 +190,41 @@ class Generator:
         voice: Voice | None = None,
     ) -> Material:
         """What the network is given of a recording, brought to the form that it was trained on."""
-        if arrangement is not None and arrangement.shape != vocals.shape:
-            raise ValueError(
-                f"expected an arrangement as long as the vocals, {vocals.shape[-1]} samples, "
-                f"got {arrangement.shape[-1]}"
-            )
+        blocks = None if arrangement is None else iter([whole(arrangement, vocals)])
+        material, complete = self._begun(vocals, lead_sheet, blocks, voice)
+        complete(material.vocals.shape[-1])
+        return material
+
+    def _begun(
+        self,
+        vocals: Audio,
+        lead_sheet: LeadSheet | None,
+        arrangement: Iterator[Float[Tensor, "2 _"]] | None,
+        voice: Voice | None,
+    ) -> tuple[Material, Callable[[int], None]]:
+        """`prepare`'s material without latents, and what fills them in up to a frame."""
         normal = self.trained.config.vocals == NORMAL_FORM
         if normal:
             voice = voice or Voice(vocals)
             vocals = voice.normal
-        latents = self.encode(vocals)
-        arranged = None if arrangement is None else self.encode(arrangement)
-        if not self.trained.model.config.plays_lead_sheets:
-            return Material(latents, arranged)
-        frames = latents.shape[-1]
-        features = voice.features if voice and normal else extract_features(vocals)
-        return Material(
-            latents, arranged, guides_of(arranged, sheet_frames(lead_sheet, frames), features.frames(frames))
-        )
+        samples = max(vocals.shape[-1], LEAST_FRAMES * FRAME_SAMPLES)
+        frames = -(-samples // FRAME_SAMPLES)
+        latents = torch.zeros(LATENT_CHANNELS, frames)
+        arranged = None if arrangement is None else torch.zeros_like(latents)
+        guides = None
+        if self.trained.model.config.plays_lead_sheets:
+            features = voice.features if voice and normal else extract_features(vocals)
+            guides = guides_of(arranged, sheet_frames(lead_sheet, frames), features.frames(frames))
+        encodings = [Filling(self.codec.encode_blocks([vocals], samples), latents)]
+        if arrangement is not None and arranged is not None:
+            places = [arranged] if guides is None else [arranged, guides[:LATENT_CHANNELS]]
+            encodings.append(Filling(self.codec.encode_blocks(arrangement, samples), *places))
+
+        def complete(frame: int) -> None:
+            for fill in encodings:
+                fill(frame)
+
+        return Material(latents, arranged, guides), complete
 
     def encode(self, vocals: Audio) -> Latents:
         """Latents of a recording, silent at the end up to `LEAST_FRAMES` where it is shorter."""
@@ -313,6 +337,32 @@ class Generator:
             for task in tasks
         ]
         return torch.stack(guides).to(self.device)
+
+
+class Filling:
+    """Latents that come, written into all `places` as far as they are asked for."""
+
+    def __init__(self, coming: Iterator[Float[Tensor, "64 _"]], *places: Latents) -> None:
+        self.coming, self.places, self.done = coming, places, 0
+
+    def __call__(self, frame: int) -> None:
+        """Up to `frame`."""
+        while self.done < frame:
+            latents = next(self.coming).cpu()
+            stop = self.done + latents.shape[1]
+            for place in self.places:
+                place[:, self.done : stop] = latents
+            self.done = stop
+
+
+def whole(arrangement: Audio, vocals: Float[Tensor, "2 _"]) -> Audio:
+    """An arrangement as it is. Raises ValueError where it is not as long as the vocals."""
+    if arrangement.shape != vocals.shape:
+        raise ValueError(
+            f"expected an arrangement as long as the vocals, {vocals.shape[-1]} samples, "
+            f"got {arrangement.shape[-1]}"
+        )
+    return arrangement
 
 
 def guides_of(arrangement: Latents | None, sheet: np.ndarray, features: np.ndarray) -> Guides:

@@ -10,7 +10,7 @@ both.
             decoded(song.latents, start, stop)
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -69,7 +69,8 @@ class Material:
 class Schedule:
     """`latents`: those of a song of which only `region` is made anew; else all of it is.
 
-    `reach`: how many frames away a latent still changes the sound.
+    `reach`: how many frames away a latent still changes the sound. `complete`: makes the material what it is up to a
+    frame, where it is still in the making; it is asked before each window.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Schedule:
         reach: int,
         latents: Latents | None = None,
         region: Region | None = None,
+        complete: Callable[[int], None] | None = None,
     ) -> None:
-        self.material, self.config, self.reach = material, config, reach
+        self.material, self.config, self.reach, self.complete = material, config, reach, complete
         self.latents = torch.zeros_like(material.vocals) if latents is None else latents
         self.windows = plan_windows(self.latents.shape[-1], region.frames if region else None)
         self.pieces = pieces(samples)
@@ -92,7 +94,10 @@ class Schedule:
         """The next window; None where all are made."""
         if self.placed == len(self.windows):
             return None
-        return self.material.task(self.latents, self.windows[self.placed], self.config)
+        window = self.windows[self.placed]
+        if self.complete:
+            self.complete(window.stop)
+        return self.material.task(self.latents, window, self.config)
 
     def place(self, made: Latents) -> None:
         """The latents of the window that `task` asked for."""

@@ -183,6 +183,16 @@ def test_one_instrument_serves_several_players_and_not_a_thousand(synthesiser) -
         next(synthesiser.stream(many, 44_000))
 
 
+def test_a_song_is_not_played_on_after_another_began(synthesiser) -> None:
+    parts = arrange(lead_sheet(energy=0.9), seconds=2.0, style="rock", parts="bass").parts
+    first, second = (synthesiser.stream(list(parts), 22_050) for _ in range(2))
+    next(first)
+    next(second)
+    with pytest.raises(ValueError, match="read one stream to its end first"):
+        next(first)
+    next(second)
+
+
 @pytest.mark.parametrize("font", [SHIPPED, TIMGM])
 def test_one_instrument_out_of_a_font_sounds_as_in_the_whole_font(font: Path) -> None:
     import tinysoundfont

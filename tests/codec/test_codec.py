@@ -85,6 +85,24 @@ def test_pieces_equal_the_whole(network, audio):
     assert not torch.allclose(pieces.encode(audio), latents, rtol=1e-3, atol=1e-4)
 
 
+def test_audio_that_comes_in_blocks_has_the_latents_of_the_whole(network, audio):
+    codec = Codec(lambda x: encode_mean(network, x), network.decode, "oobleck", "cpu", piece_frames=36)
+    song, read = audio[:1].clone(), []
+
+    def blocks():
+        for block in song[0].split(3 * FRAME + 7, dim=1):
+            read.append(block.shape[1])
+            yield block
+
+    parts = codec.encode_blocks(blocks(), song.shape[-1])
+    first = next(parts)
+    assert sum(read) < song.shape[-1]
+    assert torch.equal(torch.cat([first, *parts], dim=1), codec.encode(song)[0])
+    song[..., 30 * FRAME :] = 0
+    early = codec.encode_blocks([song[0, :, : 30 * FRAME]], song.shape[-1])
+    assert torch.equal(torch.cat(list(early), dim=1), codec.encode(song)[0])
+
+
 def test_a_network_that_sees_everything_is_refused_in_pieces(audio):
     def everywhere(x):
         return (

@@ -1,5 +1,6 @@
 """From a voice to what a band is told, and how far the network leaves it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,33 @@ def test_strength_says_how_much_stays_of_the_arrangement(director: Director) -> 
         distances.append(float((made - latents).square().mean()))
     assert distances == sorted(distances)
     assert distances[0] < 0.5 * distances[2]
+
+
+def test_a_stream_from_an_arrangement_in_the_making_is_that_from_the_whole(director: Director) -> None:
+    vocals = voice(64.0)
+    directed = director.direct(vocals)
+    assert directed.arrangement is not None
+    whole = director.play(directed.arrangement, vocals.shape[-1])
+    played = []
+
+    def blocks() -> Iterator[torch.Tensor]:
+        for block in director.play_blocks(directed.arrangement, vocals.shape[-1]):
+            played.append(block)
+            yield block
+
+    network, _ = told_network()
+    config = GenerationConfig("draft")
+    pieces = network.stream(
+        vocals, config, lead_sheet=directed.sheet, arrangement=blocks(), voice=directed.voice
+    )
+    first = next(pieces)
+    assert sum(block.shape[1] for block in played) < vocals.shape[-1]
+    made = torch.cat([first, *pieces], dim=1)
+    assert torch.equal(torch.cat(played, dim=1), whole)
+    expected = network.accompany(vocals, config, lead_sheet=directed.sheet, arrangement=whole)
+    assert torch.equal(made, expected)
+    alone = GenerationConfig(strength=0.0)
+    assert torch.equal(torch.cat(list(network.stream(vocals, alone, arrangement=blocks())), dim=1), whole)
 
 
 def test_a_network_of_the_new_kind_is_told_everything(director: Director) -> None:
