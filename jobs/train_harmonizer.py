@@ -39,6 +39,12 @@ def main(
         Path | None,
         typer.Option(help="A file of song ids, one a line: they teach nothing, whatever side they are on."),
     ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights of the one --part to begin with, such as those of another run. Default: drawn."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each network.")] = 3000,
     seed: Annotated[int, typer.Option(help="Draws initial weights and singings.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
@@ -59,9 +65,13 @@ def main(
     from samuel.harmonizing.chord_training import chord_loss, judge_chords
     from samuel.harmonizing.examples import side_of, split
     from samuel.harmonizing.network import ChordNetwork
-    from samuel.harmonizing.training import HarmonizerTrainingConfig, save_weights, train
+    from samuel.harmonizing.training import HarmonizerTrainingConfig, load_weights, save_weights, train
     from samuel.rendering.library import score_name
 
+    if begin and len(part or Part) != 1:
+        raise typer.BadParameter("weights are of one network: say which by --part", param_hint="--begin")
+    if begin and not begin.is_file():
+        raise typer.BadParameter(f"expected weights, but {begin} does not exist", param_hint="--begin")
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     lessons = [lesson for source in scores for lesson in _read(source, out)]
@@ -79,7 +89,7 @@ def main(
         if name is Part.chords:
             typer.echo(f"chords: {len(learn)} songs to learn from, {len(judged)} held out")
             network, loss, judge = (
-                ChordNetwork(),
+                load_weights(ChordNetwork, begin) if begin else ChordNetwork(),
                 partial(chord_loss, lessons=learn),
                 partial(judge_chords, songs=judged),
             )
@@ -92,7 +102,7 @@ def main(
                 f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
             )
             network, loss, judge = (
-                BeatNetwork(),
+                load_weights(BeatNetwork, begin) if begin else BeatNetwork(),
                 partial(beat_loss, lessons=learn, rendered=rendered),
                 partial(judge_beats, voices=held_out),
             )

@@ -4,10 +4,12 @@ import itertools
 import tarfile
 from pathlib import Path
 
+import torch
+
 from samuel.harmonizing.beat_network import BeatNetwork
 from samuel.harmonizing.examples import side_of
 from samuel.harmonizing.network import ChordNetwork
-from samuel.harmonizing.training import load_weights
+from samuel.harmonizing.training import load_weights, save_weights
 from tests.jobs.command import run_command
 from tests.rendering.scores import write_midi
 
@@ -86,3 +88,33 @@ def test_songs_that_are_named_teach_nothing(tmp_path: Path) -> None:
     code, output = run(*arguments, "--hold-out", tmp_path / "missing.txt")
     assert code == 2
     assert "cannot read" in output
+
+
+def test_a_network_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    write_midi(scores / name_on("train"))
+    torch.manual_seed(5)
+    first = ChordNetwork()
+    save_weights(first, tmp_path / "first.safetensors")
+    arguments = [
+        "--scores",
+        scores,
+        "--out",
+        tmp_path / "out",
+        "--steps",
+        1,
+        "--begin",
+        tmp_path / "first.safetensors",
+    ]
+    code, output = run(*arguments, "--part", "chords")
+    assert code == 0, output
+    second = load_weights(ChordNetwork, tmp_path / "out" / "chords.safetensors")
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert (one - other).abs().max() < 2e-3  # a step of the warm start, and half precision
+    code, output = run(*arguments)
+    assert code == 2
+    assert "say which by --part" in output
+    code, output = run(*arguments[:-1], tmp_path / "none.safetensors", "--part", "beats")
+    assert code == 2
+    assert "does not exist" in output
