@@ -191,8 +191,8 @@ def main(
     """
     from rich.console import Console
 
+    from samuel.arranging import SoundFontSynthesiser, part_names
     from samuel.arranging import part_levels as levels_of
-    from samuel.arranging import part_names
     from samuel.arranging.styles import find_style
     from samuel.generation import Direction, GenerationConfig, Mixdown
     from samuel.generation.files import read_sheet
@@ -207,6 +207,8 @@ def main(
         if not source or (recording and vocals):
             raise ValueError("expected one recording, or one folder of them; see --help")
         check_device(device)
+        if soundfont:
+            SoundFontSynthesiser(absolute(soundfont))  # told before anything is made
         direction = Direction(
             Locks.parse(bpm, first_beat, metre, key, chords, style and find_style(style).name, energy),
             read_sheet(lead_sheet) if lead_sheet else None,

@@ -19,7 +19,8 @@ def bass(form: Form) -> Part:
     part = Part("bass", "bass", 0)
     pen = Pen(form, part)
     part.program = pen.pick(form.style.basses)
-    main, other = pen.pick(form.style.bass), pen.pick(form.style.bass)
+    main = pen.pick(form.style.bass)
+    other = pen.pick([pattern for pattern in form.style.bass if pattern != main] or [main])
     floor = LOWEST + int(pen.rng.integers(0, 5))
     home: int | None = None  # the written bass of the chord before, as it was played
     for bar in form.bars:
@@ -29,7 +30,7 @@ def bass(form: Form) -> Part:
                 home = _written(chord, floor, home)
                 pen.play(start, end, home, 98)
         elif bar.level and not bar.final:
-            home = _bar(pen, bar, main if bar.number % 4 < 3 and not bar.turns else other, floor, home)
+            home = _bar(pen, bar, other if bar.ends_phrase else main, floor, home)
     return part
 
 

@@ -15,7 +15,8 @@ from samuel.arranging.styles import bar_steps
 from samuel.arranging.voicing import voiced
 
 CENTRE, PAD_CENTRE = 60, 64
-LOWEST_CENTRE, HIGHEST_CENTRE = 51, 76
+LOWEST_CENTRE, HIGHEST_CENTRE = 51, 72
+HIGHEST = 86  # what a broken chord would have above, it has an octave lower
 HIGH_VOICE = 57  # a voice that seldom goes below: there is room for chords beneath it
 STRUMMED = (24, 25, 46, 105)  # guitars, harp, banjo: one string after the other
 ROLL = 0.012  # seconds between two strings
@@ -120,6 +121,8 @@ def _bar(
     written = strokes(bar_steps(pattern, bar.beats, form.steps, bar.number), form.steps)
     if bar.final:
         written = [(0.0, float(bar.beats), "X")]
+    elif bar.ends_phrase:
+        written = _last_beat(pen, bar, written)
     played = [(bar.start + start, bar.start + start + length, letter) for start, length, letter in written]
     for chord in form.changes(bar.start, bar.end):
         latest = min(chord.start + HEARD_WITHIN, chord.end, bar.end + 1e-6)
@@ -141,6 +144,8 @@ def _bar(
             index = int(letter)
             velocity = 84 - lightness(beat, bar) if beat > bar.start else 94
             pitch = voicing[index % len(voicing)] + 12 * (index // len(voicing))
+            while pitch > max(HIGHEST, voicing[-1]):
+                pitch -= 12
             pen.play(beat, min(chord.end, bar.end, max(end, beat + 1.0)), pitch, velocity - softer)
             continue
         if end - beat <= 1 / form.steps + 1e-6:
@@ -150,3 +155,22 @@ def _bar(
         for offset, pitch in enumerate(voicing):
             pen.play(beat, min(end, chord.end), pitch, velocity, late=roll * offset)
     return voicing
+
+
+def _last_beat(pen: Pen, bar: Bar, written: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """A bar's strokes (start, length, letter) at the end of a phrase, where a pattern is not just played once more: it
+    leads on in quicker strokes where the singer rests and the band is full, and otherwise makes room, held or silent."""
+    last = bar.beats - 1
+    before = [(start, min(length, last - start), letter) for start, length, letter in written if start < last]
+    if not before or bar.beats == 1:
+        return written
+    tempo, singing = pen.form.tempo, pen.form.singing
+    sung = singing.share(tempo.seconds(bar.end - 1), tempo.seconds(bar.end)) if singing.known else 1.0
+    start, _, letter = before[-1]
+    if bar.level >= 2 and sung < 0.5:
+        quick = pen.form.division
+        rising = [str(int(letter) + 1 + n) if letter.isdigit() else "x" for n in range(quick)]
+        return before + [(last + n / quick, 1 / quick, rising[n]) for n in range(quick)]
+    if any(length > 1 / pen.form.steps + 1e-6 for _, length, _ in written):
+        before[-1] = (start, bar.beats - start, letter)
+    return before

@@ -18,7 +18,7 @@ from samuel.arranging.voicing import opened
 from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.lead_sheet.chord import Chord
 
-SECTION_BARS = 8
+SECTION_BARS, PHRASE_BARS = 8, 4
 CUT_SECONDS = 1.0  # a voice that sings up to here before the end of the recording is cut off there: no ending
 SNAP_BEAT, SNAP_HALF = (
     0.2,
@@ -31,7 +31,8 @@ SHORTEST_CHORD = 0.1  # beats
 class Bar:
     """`start` in beats; `energy` 0 to 1; `sung` is the share of it in which somebody sings.
 
-    `opens` and `turns` mark the first and last bar of a section, `final` the one in which the band ends.
+    `place` counts from 0 in its section; `opens` and `turns` mark the first and last bar of one, `final` the one in which
+    the band ends.
     """
 
     number: int
@@ -39,13 +40,22 @@ class Bar:
     beats: int
     energy: float
     sung: float = 0.0
-    opens: bool = False
+    place: int = 0
     turns: bool = False
     final: bool = False
 
     @property
     def end(self) -> float:
         return self.start + self.beats
+
+    @property
+    def opens(self) -> bool:
+        return self.place == 0
+
+    @property
+    def ends_phrase(self) -> bool:
+        """Whether it is the last of four bars, or of a section."""
+        return self.turns or self.place % PHRASE_BARS == PHRASE_BARS - 1
 
     @property
     def level(self) -> int:
@@ -164,7 +174,7 @@ def with_sections(bars: list[Bar], origin: int) -> tuple[Bar, ...]:
         following = bars[bar.number + 1] if bar.number + 1 < len(bars) else None
         rises = following is not None and following.level > bar.level
         turns = following is not None and (place == SECTION_BARS - 1 or rises)
-        marked.append(replace(bar, opens=place == 0, turns=turns))
+        marked.append(replace(bar, place=place, turns=turns))
     return tuple(marked)
 
 

@@ -14,6 +14,7 @@ RELEASE = 0.02  # seconds: a note ends before the next one can begin, however ea
 VELOCITIES = {"X": 112, "x": 88, "o": 58}
 PUSH = 20  # of velocity, from energy 0 to 1
 BETWEEN = 6  # of velocity: strokes between beats are softer
+SWELL = (0, -3, -1, 1, -2, 0, 3, 5)  # of velocity, in the eight bars of a section
 AWAY, BACK = 3, -6  # of velocity, in bars without and with singing
 
 
@@ -30,7 +31,7 @@ class Pen:
     def turn_to(self, bar: Bar, *, gives_way: bool = False) -> None:
         """`gives_way`: softer where somebody sings, louder where not."""
         self.rng = self.form.rng(self.part.name, bar.number)
-        self.push = round(PUSH * (bar.energy - 0.5))
+        self.push = round(PUSH * (bar.energy - 0.5)) + SWELL[bar.place]
         if gives_way and self.form.singing.known:
             self.push += BACK if bar.sung > 0.5 else AWAY if bar.sung < 0.2 else 0
 

@@ -17,6 +17,7 @@ AS_RECORDED = "as recorded"
 """The form of vocals from before there was a normal one."""
 
 LOUDNESS = -20.0
+BLOCK = 10 * SAMPLE_RATE
 PRIOR = 0.05  # how much the plain sum of both channels is preferred: settles what unlike channels leave open
 
 
@@ -28,16 +29,18 @@ def normal_form(audio: Float[Tensor, "2 samples"]) -> Float[Tensor, "2 samples"]
     """
     from samuel.audio.loudness import loudness
 
-    audio = audio - audio.mean(dim=1, keepdim=True)
-    exact = audio.double()
-    covariance = exact @ exact.T
+    mean = audio.mean(dim=1, keepdim=True)
+    covariance = torch.zeros(2, 2, dtype=torch.float64)
+    for block in audio.split(BLOCK, dim=1):  # in blocks: doubles of a long recording are much memory
+        exact = (block - mean).double()
+        covariance += exact @ exact.T
     power = float(covariance.trace())
     if power == 0:
         return torch.zeros_like(audio)
     _, vectors = torch.linalg.eigh(covariance + PRIOR * power / 2 * torch.ones(2, 2, dtype=torch.float64))
     weights = vectors[:, -1]
     weights = weights * weights[weights.abs().argmax()].sign()
-    mono = (weights @ exact).float()
+    mono = torch.cat([(weights @ (one - mean).double()).float() for one in audio.split(BLOCK, dim=1)])
     rough = mono * (0.1 / mono.square().mean().sqrt())  # within the range of a loudness meter
     level = loudness(rough.expand(2, -1))
     if audio.shape[1] >= SAMPLE_RATE and level > -60:

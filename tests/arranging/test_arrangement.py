@@ -276,6 +276,35 @@ def test_room_is_left_where_the_voice_sings_and_its_rests_are_answered() -> None
     assert np.mean(loud) > np.mean(soft) + 4
 
 
+def test_chords_end_a_phrase_otherwise_than_they_began_it() -> None:
+    """In the last of four bars they lead on where the singer rests, and leave the last beat to one who sings."""
+    sheet = lead_sheet("| Am |", seconds=33.0, energy=0.8)
+    bars = sheet.bars[:15]
+    singing = voice(*((0.4, 32.4, 57 + k) for k in (0,)), seconds=33.0)
+    resting = voice(*((0.4 + 8 * k, 6.9 + 8 * k, 57) for k in range(4)), seconds=33.0)
+
+    def strokes(sung, style: str, start: float, end: float) -> int:
+        arrangement = arrange(sheet, seconds=33.0, style=style, seed=1, voice=sung)
+        return len({round(n.start, 1) for n in notes_of(arrangement, "chords") if start <= n.start < end})
+
+    for style in ("pop ballad", "bossa nova", "rock", "reggae"):
+        last = [(end - (end - start) / 4 - 0.05, end - 0.05) for start, end in bars[3::4]]
+        usual = [(end - (end - start) / 4 - 0.05, end - 0.05) for start, end in bars[2::4]]
+        counts = [sum(strokes(sung, style, *one) for one in last) for sung in (singing, resting)]
+        assert counts[0] == 0, style
+        assert counts[1] >= 2 * len(last), style
+        assert sum(strokes(singing, style, *one) for one in usual) > 0 or style == "rock"
+
+
+def test_broken_chords_above_a_voice_of_wide_range_are_not_shrill() -> None:
+    sheet = lead_sheet("| C#m | G#m | E | B |", seconds=33.0, energy=0.8)
+    wide = voice(*((0.4 + 2 * k, 2.0 + 2 * k, (50, 71)[k % 2]) for k in range(16)), seconds=33.0)
+    for style in STYLES:
+        for seed in range(3):
+            played = notes_of(arrange(sheet, seconds=33.0, style=style.name, seed=seed, voice=wide), "chords")
+            assert max(note.pitch for note in played) <= 86, style.name
+
+
 @pytest.mark.parametrize("height", [48, 66])
 def test_chords_stay_out_of_the_singers_register(height: int) -> None:
     sheet = lead_sheet(seconds=33.0, energy=0.9)

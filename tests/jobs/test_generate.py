@@ -140,6 +140,8 @@ def test_the_voice_is_taken_out_of_a_mix(tmp_path: Path, checkpoint: Path) -> No
         (["{folder}/text.wav", "-o", "{folder}/band.wav"], "not audio"),
         (["{folder}/vocals.wav", "--max-minutes", "0.01"], "too long"),
         (["{folder}/vocals.wav", "--stems-by-part"], "give --stems"),
+        (["{folder}/vocals.wav", "--soundfont", "{folder}/text.wav"], "expected a SoundFont"),
+        (["{folder}", "-o", "{folder}-bands", "--soundfont", "{folder}/none.sf2"], "expected a SoundFont"),
         (["{folder}"], "expected --out"),
         (["{folder}/empty", "-o", "{folder}/out"], "no audio files"),
     ],

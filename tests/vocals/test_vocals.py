@@ -1,5 +1,7 @@
 """One form for every recording of a voice, and what is heard of it."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,13 @@ def test_the_same_voice_has_one_form(name: str, change) -> None:
     changed = normal_form(change(voice()))
     assert (changed.abs() - plain.abs()).abs().max() < 1e-3 * plain.abs().max()
     assert torch.equal(changed[0], changed[1])
+
+
+def test_a_form_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    sung = voice(3.0)
+    whole = normal_form(sung)
+    monkeypatch.setattr(import_module("samuel.vocals.normal_form"), "BLOCK", 10_000)
+    assert torch.allclose(normal_form(sung), whole, atol=1e-6)
 
 
 def test_silence_stays_silent_and_short_is_no_error() -> None:
