@@ -13,7 +13,7 @@ from jobs.runtime.options import Device, MaxMinutes, ModelWorkers, from_anywhere
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from samuel.popdb import Store
+    from samuel.popdb import Identity, Store
 
 STORAGE_ROOT = "SAMUEL_STORAGE"
 
@@ -23,40 +23,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 def default_out() -> str:
     """Not the working folder: a submitted job's vanishes with the job."""
     return f"{os.environ.get(STORAGE_ROOT) or Path.home() / 'samuel'}/popdb"
-
-
-def _complete(store: "Store", codec: str, possible: bool, workers: int | None, console: "Console") -> None:
-    """`--complete`: the identity of the POPDB stays, whatever made it, as long as its codec is there."""
-    from rich.markup import escape
-
-    from jobs.runtime.build_progress import print_summary
-    from jobs.runtime.cluster import connect
-    from jobs.runtime.costs import MachineHours
-    from jobs.runtime.guide_pool import GuidePool, guide_workers
-    from jobs.runtime.popdb_pipeline import build
-    from jobs.runtime.worker_pool import WorkerPool
-    from samuel.popdb.checks import identity_at
-    from samuel.popdb.completing import Completer
-    from samuel.storage import check_writable
-    from samuel.storage.lease import Lease
-
-    if not possible:
-        raise ValueError(
-            "--complete adds lead sheets to the songs that are there: leave out --songs and --no-lead-sheets"
-        )
-    identity = identity_at(store)
-    check_writable(store.root)
-    with Lease(store.root) as lease:
-        connect()
-        make = partial(Completer, store, codec, threads=1)
-        make()  # an error here, not one for each song
-        guides = GuidePool(make, workers or guide_workers(0))
-        console.print(escape(f"what the songs in {store.root} lack"))
-        with MachineHours(store.root, console):
-            tally = build(
-                [], store, lease, identity, make, WorkerPool(1, "cpu", 1), guides=guides, console=console
-            )
-    print_summary(tally, 0, store.root, guides.most, console)
 
 
 @app.command()
@@ -153,21 +119,18 @@ def main(
     from jobs.runtime.worker_pool import choose_workers
     from samuel.catalogue.download import DownloadOptions
     from samuel.catalogue.songs import DEMO_SONGS, read_catalogue
-    from samuel.codec import load_codec
-    from samuel.popdb import Identity, Store
+    from samuel.popdb import Store
     from samuel.popdb.completing import Completer
     from samuel.popdb.song_builder import DOWNLOADED, PairBuilder
-    from samuel.separation import licence_of, load_separator
     from samuel.storage import absolute, check_writable, is_s3, read_bytes
     from samuel.storage.lease import Lease
     from samuel.storage.overwriting import refuse_overwriting
-    from samuel.vocals import NORMAL_FORM
 
     console = Console(soft_wrap=True, highlight=False)
     with user_errors(console):
         store = Store.at(out or default_out())
         if complete:
-            _complete(store, from_anywhere(codec), lead_sheets and songs is None, workers, console)
+            complete_popdb(store, from_anywhere(codec), lead_sheets and songs is None, workers, console)
             return
         catalogue = read_catalogue(songs or str(DEMO_SONGS))
         console.print(
@@ -185,17 +148,8 @@ def main(
                     f"[yellow]{escape(store.root)} must lie on a file system that all nodes share[/]"
                 )
             chosen = choose_workers(cluster, device, workers)
-            with console.status("loading the separator and the codec"):
-                codec, separator = from_anywhere(codec), from_anywhere(separator)
-                chosen_separator = load_separator(separator, "cpu")
-                separator = chosen_separator.name
-                identity = Identity(
-                    load_codec(codec, "cpu").identity, chosen_separator.identity, vocals=NORMAL_FORM
-                )
-                del chosen_separator
-            console.print(f"separator {identity.separator}, codec {identity.codec}")
-            if (licence := licence_of(identity.separator)) != "MIT":
-                console.print(f"[yellow]the licence of the separator's weights: {escape(licence)}[/]")
+            codec = from_anywhere(codec)
+            separator, identity = load_models(codec, from_anywhere(separator), console)
             make_builder = partial(
                 PairBuilder,
                 store,
@@ -239,6 +193,60 @@ def main(
     print_summary(tally, catalogue.duplicates, store.root, chosen.count, console)
     if not tally.database_pairs:
         raise typer.Exit(1)
+
+
+def load_models(codec: str, separator: str, console: "Console") -> "tuple[str, Identity]":
+    """The separator's name and what the POPDB is made by. Raises ValueError here, not once for each song."""
+    from rich.markup import escape
+
+    from samuel.codec import load_codec
+    from samuel.popdb import Identity
+    from samuel.separation import licence_of, load_separator
+    from samuel.vocals import NORMAL_FORM
+
+    with console.status("loading the separator and the codec"):
+        chosen = load_separator(separator, "cpu")
+        identity = Identity(load_codec(codec, "cpu").identity, chosen.identity, vocals=NORMAL_FORM)
+    console.print(f"separator {identity.separator}, codec {identity.codec}")
+    if (licence := licence_of(identity.separator)) != "MIT":
+        console.print(f"[yellow]the licence of the separator's weights: {escape(licence)}[/]")
+    return chosen.name, identity
+
+
+def complete_popdb(
+    store: "Store", codec: str, possible: bool, workers: int | None, console: "Console"
+) -> None:
+    """`--complete`: the identity of the POPDB stays, whatever made it, as long as its codec is there."""
+    from rich.markup import escape
+
+    from jobs.runtime.build_progress import print_summary
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.costs import MachineHours
+    from jobs.runtime.guide_pool import GuidePool, guide_workers
+    from jobs.runtime.popdb_pipeline import build
+    from jobs.runtime.worker_pool import WorkerPool
+    from samuel.popdb.checks import identity_at
+    from samuel.popdb.completing import Completer
+    from samuel.storage import check_writable
+    from samuel.storage.lease import Lease
+
+    if not possible:
+        raise ValueError(
+            "--complete adds lead sheets to the songs that are there: leave out --songs and --no-lead-sheets"
+        )
+    identity = identity_at(store)
+    check_writable(store.root)
+    with Lease(store.root) as lease:
+        connect()
+        make = partial(Completer, store, codec, threads=1)
+        make()  # an error here, not one for each song
+        guides = GuidePool(make, workers or guide_workers(0))
+        console.print(escape(f"what the songs in {store.root} lack"))
+        with MachineHours(store.root, console):
+            tally = build(
+                [], store, lease, identity, make, WorkerPool(1, "cpu", 1), guides=guides, console=console
+            )
+    print_summary(tally, 0, store.root, guides.most, console)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,17 @@ when one dies. The workers train in plain torch (`samuel.training`), each from t
 """
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.runtime.errors import user_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from samuel.training.checkpoint import RunConfig
+    from samuel.training.config import Student
 
 app = typer.Typer(add_completion=False)
 
@@ -136,43 +142,21 @@ def main(
 
     from jobs.runtime.cluster import connect
     from jobs.runtime.training import TrainingJob, choose_scaling, train
-    from samuel.codec import load_codec
-    from samuel.popdb import Store, check_popdb
-    from samuel.popdb.checks import split_named
+    from samuel.popdb import check_popdb
     from samuel.storage import absolute, check_writable
     from samuel.storage.lease import Lease
-    from samuel.training import load_for_generation
-    from samuel.training.config import DEFAULT_STUDENT_STEPS, Student
     from samuel.training.presets import preset_named
     from samuel.training.workers import Workers
 
     console = Console()
     with user_errors(console):
-        student = None
-        if teacher:
-            if adversarial:
-                raise ValueError(
-                    "a student learns from its teacher, without a critic: leave --adversarial out"
-                )
-            if start_from:
-                raise ValueError("a student begins with its teacher's weights: leave --start-from out")
-            learned = load_for_generation(teacher)
-            if learned.config.student:
-                raise ValueError(
-                    f"{teacher} is a student itself; name the checkpoint that it was distilled from"
-                )
-            start_from, preset = teacher, learned.config.preset
-            student = Student(
-                student_steps or DEFAULT_STUDENT_STEPS,
-                learned.fingerprint,
-                1.0 if teacher_guidance is None else teacher_guidance,
-            )
-        elif student_steps is not None or teacher_guidance is not None:
-            raise ValueError("--student-steps and --teacher-guidance need a --teacher to learn from")
+        if teacher and adversarial:
+            raise ValueError("a student learns from its teacher, without a critic: leave --adversarial out")
+        student, learned = student_of(teacher, start_from, student_steps, teacher_guidance)
+        if learned:
+            start_from, preset = teacher, learned.preset
         chosen = preset_named(preset)
         model = dataclasses.replace(chosen.model, mixing=mixing) if mixing else chosen.model
-        if teacher:
-            model = learned.config.model
         training = chosen.training.with_values(
             epochs=epochs,
             batch_size=batch_size,
@@ -185,24 +169,8 @@ def main(
             seed=seed,
         )
         Workers(count=workers).require_shareable(training.batch_size)
-        identity = Store.at(data).identity()
-        if identity is None:
-            raise ValueError(
-                f"no POPDB at {absolute(data)}: popdb.json is missing. Build one with jobs/build_popdb.py"
-            )
-        if not any(split_named(file.name) in ("validation", None) for file in Store.at(data).shard_files()):
-            console.print(
-                "[yellow]no song of this POPDB fell to the validation split (one in ten does): it is trained on without, to "
-                "the last step; nothing will tell when it begins to learn by heart[/]",
-                soft_wrap=True,
-                highlight=False,
-            )
-        if codec and (named := load_codec(codec).identity) != identity.codec:
-            raise ValueError(f"{identity.codec} made the latents of {data}, not {named}; change --codec")
-        if start_from and (there := load_for_generation(start_from)).codec != identity.codec:
-            raise ValueError(
-                f"{start_from} was trained on latents of {there.codec}, {data} has {identity.codec}"
-            )
+        for warning in check_latents(data, codec, start_from):
+            console.print(f"[yellow]{warning}[/]", soft_wrap=True, highlight=False)
         check_popdb(data)
         check_writable(out)
         cluster = connect(trains=True)
@@ -211,7 +179,7 @@ def main(
             data=absolute(data),
             out=absolute(out),
             preset=preset,
-            model=model,
+            model=learned.model if learned else model,
             training=training,
             steps=steps,
             codec=codec,
@@ -223,6 +191,51 @@ def main(
         )
         with Lease(settings.out):
             train(settings, scaling, console)
+
+
+def student_of(
+    teacher: str | None, start_from: str | None, steps: int | None, guidance: float | None
+) -> "tuple[Student, RunConfig] | tuple[None, None]":
+    """What is distilled from the teacher, and how that was trained. Raises ValueError for what does not go together."""
+    from samuel.training import load_for_generation
+    from samuel.training.config import DEFAULT_STUDENT_STEPS, Student
+
+    if not teacher:
+        if steps is not None or guidance is not None:
+            raise ValueError("--student-steps and --teacher-guidance need a --teacher to learn from")
+        return None, None
+    if start_from:
+        raise ValueError("a student begins with its teacher's weights: leave --start-from out")
+    learned = load_for_generation(teacher)
+    if learned.config.student:
+        raise ValueError(f"{teacher} is a student itself; name the checkpoint that it was distilled from")
+    scale = 1.0 if guidance is None else guidance
+    return Student(steps or DEFAULT_STUDENT_STEPS, learned.fingerprint, scale), learned.config
+
+
+def check_latents(data: str, codec: str, start_from: str | None) -> "Iterator[str]":
+    """Warnings. Raises ValueError where there is no POPDB, or its latents are not those of a codec or a checkpoint."""
+    from samuel.codec import load_codec
+    from samuel.popdb import Store
+    from samuel.popdb.checks import split_named
+    from samuel.storage import absolute
+    from samuel.training import load_for_generation
+
+    store = Store.at(data)
+    identity = store.identity()
+    if identity is None:
+        raise ValueError(
+            f"no POPDB at {absolute(data)}: popdb.json is missing. Build one with jobs/build_popdb.py"
+        )
+    if not any(split_named(file.name) in ("validation", None) for file in store.shard_files()):
+        yield (
+            "no song of this POPDB fell to the validation split (one in ten does): it is trained on without, to the last "
+            "step; nothing will tell when it begins to learn by heart"
+        )
+    if codec and (named := load_codec(codec).identity) != identity.codec:
+        raise ValueError(f"{identity.codec} made the latents of {data}, not {named}; change --codec")
+    if start_from and (there := load_for_generation(start_from)).codec != identity.codec:
+        raise ValueError(f"{start_from} was trained on latents of {there.codec}, {data} has {identity.codec}")
 
 
 if __name__ == "__main__":

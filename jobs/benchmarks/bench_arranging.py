@@ -15,7 +15,7 @@ import psutil
 import typer
 from threadpoolctl import threadpool_limits
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 from samuel.arranging import (
     STEMS,
     STYLES,
@@ -178,4 +178,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

@@ -21,7 +21,7 @@ import torch
 import typer
 from rich.console import Console
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 from jobs.runtime.build_progress import Tally
 from jobs.runtime.cluster import connect
 from jobs.runtime.malloc_env import KEEP_FREED_MEMORY
@@ -206,4 +206,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

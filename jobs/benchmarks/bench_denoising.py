@@ -4,13 +4,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.benchmarks.page import Record, publish
-from jobs.runtime.errors import user_errors
-
-app = typer.Typer(add_completion=False)
+from jobs.benchmarks.page import Record, app_of, publish
 
 
-@app.command()
 def main(
     data: Annotated[str, typer.Option(help="A POPDB: filters are fitted on its training songs.")],
     checkpoint: Annotated[
@@ -23,7 +19,6 @@ def main(
 ) -> None:
     """Print a Markdown table: relative error of x0 by noise level and group of latents, on songs held out."""
     import torch
-    from rich.console import Console
     from tabulate import tabulate
 
     from samuel.evaluation import denoising
@@ -32,28 +27,27 @@ def main(
     from samuel.training import load_for_generation
     from samuel.training.data import checked
 
-    with user_errors(Console(stderr=True)):
-        torch.set_num_threads(1)
-        trained = load_for_generation(checkpoint or PRETRAINED)
-        guided = trained.model.config.plays_lead_sheets
-        held, training = (checked(read_pairs(data, name), name, guided) for name in (split, "train"))
-        index = torch.arange(min(songs, len(held)))
-        held = held.chosen(index)
-        statistics = trained.statistics
-        judged = denoising.HeldOut(
-            statistics.normalize(held.accompaniment, "accompaniment"),
-            statistics.conditions(held.vocals, held.guides),
-        )
-        clean = statistics.normalize(training.accompaniment[:fitted], "accompaniment")
-        rows = {"Wiener": denoising.wiener(clean, judged)}
-        for context in denoising.CONTEXTS:
-            rows[f"linear, {context} frames"] = denoising.linear(clean, judged, context)
-        for name, errors in denoising.network(trained.model, judged):
-            rows[f"network, {name}"] = errors
+    torch.set_num_threads(1)
+    trained = load_for_generation(checkpoint or PRETRAINED)
+    guided = trained.model.config.plays_lead_sheets
+    held, training = (checked(read_pairs(data, name), name, guided) for name in (split, "train"))
+    index = torch.arange(min(songs, len(held)))
+    held = held.chosen(index)
+    statistics = trained.statistics
+    judged = denoising.HeldOut(
+        statistics.normalize(held.accompaniment, "accompaniment"),
+        statistics.conditions(held.vocals, held.guides),
+    )
+    clean = statistics.normalize(training.accompaniment[:fitted], "accompaniment")
+    rows = {"Wiener": denoising.wiener(clean, judged)}
+    for context in denoising.CONTEXTS:
+        rows[f"linear, {context} frames"] = denoising.linear(clean, judged, context)
+    for name, errors in denoising.network(trained.model, judged):
+        rows[f"network, {name}"] = errors
     header = ["", *(f"t {t}: {group}" for t in denoising.TIMESTEPS for group in denoising.LATENT_GROUPS)]
     table = [[name, *(f"{e[t][g]:.3f}" for t in e for g in e[t])] for name, e in rows.items()]
     publish(tabulate(table, header, tablefmt="pipe", disable_numparse=True), record=record)
 
 
 if __name__ == "__main__":
-    app()
+    app_of(main)()

@@ -10,14 +10,11 @@ from typing import Annotated
 
 import typer
 
-from jobs.benchmarks.page import Record, publish
+from jobs.benchmarks.page import Record, app_of, publish
 
 RANDOM = "random"
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
-
-@app.command()
 def main(
     songs: Annotated[str, typer.Option(help="Folder of audio files to score.")],
     aesthetics: Annotated[
@@ -131,4 +128,4 @@ def write_random_weights(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    app_of(main, rich_markup_mode="markdown")()

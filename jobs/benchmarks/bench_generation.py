@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -193,4 +193,4 @@ def peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import typer
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 from samuel.audio import decode
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import MEASURES, agreement
@@ -80,4 +80,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

@@ -6,13 +6,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.benchmarks.page import Record, publish
-from jobs.runtime.errors import user_errors
-
-app = typer.Typer(add_completion=False)
+from jobs.benchmarks.page import Record, app_of, publish
 
 
-@app.command()
 def main(
     data: Annotated[str, typer.Option(help="A POPDB: a folder or s3://bucket/prefix.")],
     out: Annotated[Path, typer.Option(help="A folder for the runs and the table; the same again goes on.")],
@@ -54,20 +50,19 @@ def main(
     torch.set_num_threads(threads)
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     learned = []
-    with user_errors(console):
-        found = preset_named(preset)
-        training = dataclasses.replace(
-            found.training, crop_frames=crop_frames, validate_every=250, validation_items=60
-        )
-        short = Preset(found.model, training)
-        for one in run_all(
-            short, preset, load_training_data(data), str(out), steps, steps_by_heart, chosen, Progress()
-        ):
-            learned.append(one)
-            console.print(f"done: {one.name}")
-            (out / "learning.md").write_text(table(learned))
+    found = preset_named(preset)
+    training = dataclasses.replace(
+        found.training, crop_frames=crop_frames, validate_every=250, validation_items=60
+    )
+    short = Preset(found.model, training)
+    for one in run_all(
+        short, preset, load_training_data(data), str(out), steps, steps_by_heart, chosen, Progress()
+    ):
+        learned.append(one)
+        console.print(f"done: {one.name}")
+        (out / "learning.md").write_text(table(learned))
     publish(table(learned), record=record)
 
 
 if __name__ == "__main__":
-    app()
+    app_of(main)()

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 from jobs.runtime.cluster import connect, start
 from jobs.runtime.popdb_pipeline import build
 from jobs.runtime.worker_pool import WorkerPool
@@ -116,4 +116,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

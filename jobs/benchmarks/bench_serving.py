@@ -23,7 +23,7 @@ import torch
 import typer
 from rich.console import Console
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 
 POST = "/v1/accompaniments"
 PATIENCE = httpx.Timeout(600)
@@ -295,4 +295,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
-from jobs.benchmarks.page import Out, Record, publish
+from jobs.benchmarks.page import Out, Record, app_of, publish
 from samuel.training.benchmark import Benchmarked, authors, measure, ours, table, training_memory
 from samuel.training.presets import preset_named
 
@@ -72,4 +72,4 @@ def peak_in_a_new_process(whose: str) -> int:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

@@ -16,7 +16,7 @@ import typer
 from jaxtyping import Float
 from torch import Tensor
 
-from jobs.benchmarks.page import Record, publish
+from jobs.benchmarks.page import Record, app_of, publish
 from samuel.codec import load_codec
 from samuel.config import SAMPLE_RATE
 from samuel.evaluation.chosen import MEASURES, agreement
@@ -89,4 +89,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app_of(main)()

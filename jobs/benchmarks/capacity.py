@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.benchmarks.page import app_of
 from samuel.config import CHUNK_SECONDS
 
 SONG_SECONDS = 210.0
@@ -23,8 +24,6 @@ PAIR_BYTES = 2 * 65_536 * 2
 
 AUDIO_BYTES_A_SECOND = 16_000
 """Of the compressed audio that a POPDB keeps, at 128 kbit/s."""
-
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ def estimate(
     return Estimate(hours, dollars, "downloads" if download > compute else "separation")
 
 
-@app.command()
 def main(
     hours: Annotated[
         list[float], typer.Option(help="Hours of audio. Default: the paper's 15,713 pairs, and 7,300 hours.")
@@ -145,6 +143,8 @@ def main(
 def said(found: Estimate) -> str:
     return f"{found.hours:,.1f} h, ${found.dollars:,.0f}"
 
+
+app = app_of(main, rich_markup_mode="markdown")
 
 if __name__ == "__main__":
     app()

@@ -1,15 +1,20 @@
-"""Where a benchmark's table goes: the screen, a file, and, with --record, its own section of docs/measured.md."""
+"""How a benchmark runs, and where its table goes: the screen, a file, and, with --record, its section of docs/measured.md."""
 
 import datetime
+import functools
 import os
 import platform
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+
+from jobs.runtime.errors import user_errors
 
 MEASURED = Path(__file__).parents[2] / "docs" / "measured.md"
 
@@ -17,6 +22,19 @@ Out = Annotated[Path | None, typer.Option(help="Write the table into this file."
 Record = Annotated[
     bool, typer.Option("--record", help="Write the table into docs/measured.md, in place of the one before.")
 ]
+
+
+def app_of(main: Callable[..., None], **options: Any) -> typer.Typer:
+    """The command line of a benchmark, in which a user's error is a line and an exit code. `options`: typer.Typer's."""
+
+    @functools.wraps(main)
+    def guarded(*arguments: Any, **given: Any) -> None:
+        with user_errors(Console(stderr=True), stopped="stopped"):
+            main(*arguments, **given)
+
+    app = typer.Typer(add_completion=False, **options)
+    app.command()(guarded)
+    return app
 
 
 def publish(table: str, out: Path | None = None, record: bool = False) -> None:

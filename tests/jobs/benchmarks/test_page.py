@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from jobs.benchmarks import page
+from jobs.runtime.errors import USER_ERROR
 
 
 def test_a_benchmark_writes_its_own_section_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +30,14 @@ def test_the_page_has_a_place_for_each_benchmark() -> None:
     text = page.MEASURED.read_text()
     for script in Path(page.__file__).parent.glob("bench_*.py"):
         page.replaced(text, script.stem, "")
+
+
+def test_an_error_of_the_user_is_a_line_and_an_exit_code() -> None:
+    def main(seconds: float = 1.0) -> None:
+        """Sings."""
+        raise ValueError(f"expected a voice of more than {seconds:g} s")
+
+    result = CliRunner().invoke(page.app_of(main), ["--seconds", "2"])
+    assert result.exit_code == USER_ERROR
+    assert "error: expected a voice of more than 2 s" in result.output
+    assert "Sings." in CliRunner().invoke(page.app_of(main), ["--help"]).output
