@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.runtime.errors import user_errors
+from jobs.runtime.options import Device, MaxMinutes, ModelWorkers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from jobs.runtime.scoring import Records
     from jobs.runtime.worker_pool import WorkerPool
-    from samuel.evaluation.samples import Sample
-from jobs.runtime.options import Device, MaxMinutes, ModelWorkers
+    from samuel.evaluation.samples import Folder, Sample
+    from samuel.evaluation.scores import EvaluationRecords
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -87,17 +90,10 @@ def main(
     from jobs.runtime.costs import MachineHours
     from jobs.runtime.scoring import Records
     from jobs.runtime.worker_pool import choose_workers
-    from samuel import __version__
-    from samuel.evaluation.aesthetics import WeightsError, fetch_weights
     from samuel.evaluation.anchors import ANCHORS
-    from samuel.evaluation.examples import make_examples
     from samuel.evaluation.generators import check_name
-    from samuel.evaluation.musicnn import NAME
-    from samuel.evaluation.record import failed
-    from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
     from samuel.evaluation.samples import Folder, Sample, missing_tracks, parse_systems, read_folder
-    from samuel.evaluation.scores import EvaluationRecords, frechet_distances, score, uncompared
-    from samuel.storage import absolute, check_writable, join, write_atomic
+    from samuel.storage import absolute, check_writable
     from samuel.storage.overwriting import refuse_within
 
     console = Console(soft_wrap=True, highlight=False)
@@ -120,18 +116,11 @@ def main(
         voices = read_folder("vocals", vocals) if vocals else Folder({})
         folders = {name: read_folder(name, spec) for name, spec in systems.items() if name not in made}
         real = read_folder("truth", truth) if truth else folders.get("truth", Folder({}))
-        read = {f"the folder of {name}": [spec] for name, spec in systems.items() if name not in made}
-        read |= {
-            f"the folder of {name}": [one] for name, one in (("vocals", vocals), ("truth", truth)) if one
-        }
-        refuse_within(out, read)
+        read = {name: spec for name, spec in systems.items() if name not in made}
+        read |= {name: one for name, one in (("vocals", vocals), ("truth", truth)) if one}
+        refuse_within(out, {f"the folder of {name}": [spec] for name, spec in read.items()})
         check_writable(out)
-        try:
-            with console.status("looking for the weights of AudioBox-Aesthetics"):
-                judge = "none" if aesthetics == "none" else fetch_weights(aesthetics)
-        except WeightsError as error:
-            notice(str(error))
-            judge = aesthetics = "none"
+        judge = judge_of(aesthetics, console, notice)
         chosen = choose_workers(connect(), device, workers)
         max_seconds = 60 * max_minutes
         timings = []
@@ -150,65 +139,120 @@ def main(
                 notice(line)
             if not any(folder.samples for folder in folders.values()):
                 raise ValueError("no system has a track: there is nothing to score")
-            anchors = {name: Sample("", name, f"anchor:{name}", "") for name in ANCHORS}
+            anchors = Folder({name: Sample("", name, f"anchor:{name}", "") for name in ANCHORS})
             wanted = [sample for folder in everyone.values() for sample in folder.samples.values()]
             records = Records(out, judge)
             present = records.present()
-            missing = {one.key: one for one in [*wanted, *anchors.values()] if one.key not in present}
             console.print(
                 f"{len(wanted)} files of {len(everyone)} folders, {sum(one.key in present for one in wanted)} heard before"
             )
+            asked = {one.key: one for one in [*wanted, *anchors.samples.values()] if one.key not in present}
             reasons = measure(
-                list(missing.values()),
+                list(asked.values()),
                 records,
                 chosen,
                 console,
-                aesthetics=aesthetics,
+                aesthetics="none" if judge == "none" else aesthetics,
                 max_seconds=max_seconds,
             )
-
-        def record_of(sample: Sample) -> Any:
-            error = reasons.get(sample.key)
-            return failed(error) if error else records.read(sample.key)
-
-        def records_of(folder: Folder) -> dict[str, Any]:
-            return {track: record_of(one) for track, one in folder.samples.items()}
-
-        tracks = {name: records_of(folder) for name, folder in folders.items()}
-        compared = {"vocals": records_of(voices), "truth": records_of(real)}
-        beside = {name: record_of(one) for name, one in anchors.items()}
-        for line in uncompared(compared | {"anchors": beside}):
-            notice(line)
-        evaluation = EvaluationRecords(
-            tracks,
-            compared["vocals"],
-            compared["truth"],
-            {name: record for name, record in beside.items() if not record.error},
-            {
-                (name, track): one.source
-                for name, folder in folders.items()
-                for track, one in folder.samples.items()
-            },
-        )
-        with console.status("scoring"):
-            scores = score(evaluation)
-            frechet, vectors = frechet_distances(tracks | evaluation.anchor_tracks(), evaluation.reference)
-        today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, FFmpeg's ebur128"]
-        tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []
-        facts = Facts(today, notices, frechet, vectors, timings, tools)
-        chosen_tracks = best_and_worst(scores, examples) if examples else []
-        shown = make_examples(chosen_tracks, folders, voices, max_seconds)
-        previews = {(name, track): one for name, own in tracks.items() for track, one in own.items()}
-        with console.status("writing the report"):
-            for file, data in {
-                "report.html": html(scores, facts, shown, previews).encode(),
-                "report.md": markdown(scores, facts).encode(),
-                "scores.parquet": parquet_of(scores),
-                "scores.csv": csv_of(scores),
-            }.items():
-                write_atomic(join(out, file), data)
+        evaluation = gathered(folders, voices, real, anchors, records, reasons, notice)
+        with console.status("scoring and writing the report"):
+            write_report(
+                out,
+                evaluation,
+                folders,
+                voices,
+                examples,
+                max_seconds,
+                notices=notices,
+                timings=timings,
+                judge=judge,
+            )
     console.print(f"report: {absolute(out)}/report.html (and report.md, scores.parquet, scores.csv)")
+
+
+def judge_of(aesthetics: str, console: "Console", notice: "Callable[[str], None]") -> str:
+    """Which weights judge how it sounds; "none", with a notice, where they cannot be had."""
+    from samuel.evaluation.aesthetics import WeightsError, fetch_weights
+
+    if aesthetics == "none":
+        return "none"
+    try:
+        with console.status("looking for the weights of AudioBox-Aesthetics"):
+            return fetch_weights(aesthetics)
+    except WeightsError as error:
+        notice(str(error))
+        return "none"
+
+
+def gathered(
+    folders: dict[str, "Folder"],
+    voices: "Folder",
+    real: "Folder",
+    anchors: "Folder",
+    records: "Records",
+    reasons: dict[str, str],
+    notice: "Callable[[str], None]",
+) -> "EvaluationRecords":
+    """What was measured of all; a record of its error for what could not be, which `reasons` have by key."""
+    from samuel.evaluation.record import failed
+    from samuel.evaluation.scores import EvaluationRecords, uncompared
+
+    def records_of(folder: "Folder") -> dict[str, Any]:
+        return {
+            track: failed(reasons[one.key]) if one.key in reasons else records.read(one.key)
+            for track, one in folder.samples.items()
+        }
+
+    compared = {"vocals": records_of(voices), "truth": records_of(real), "anchors": records_of(anchors)}
+    for line in uncompared(compared):
+        notice(line)
+    return EvaluationRecords(
+        {name: records_of(folder) for name, folder in folders.items()},
+        compared["vocals"],
+        compared["truth"],
+        {name: record for name, record in compared["anchors"].items() if not record.error},
+        {(name, track): one.source for name, own in folders.items() for track, one in own.samples.items()},
+    )
+
+
+def write_report(
+    out: str,
+    evaluation: "EvaluationRecords",
+    folders: dict[str, "Folder"],
+    voices: "Folder",
+    examples: int,
+    max_seconds: float,
+    *,
+    notices: list[str],
+    timings: list[Any],
+    judge: str,
+) -> None:
+    """Score, and write all files of the report, with so many of the best and the worst tracks to listen to."""
+    from samuel import __version__
+    from samuel.evaluation.examples import make_examples
+    from samuel.evaluation.musicnn import NAME
+    from samuel.evaluation.report import Facts, best_and_worst, csv_of, html, markdown, parquet_of
+    from samuel.evaluation.scores import frechet_distances, score
+    from samuel.storage import join, write_atomic
+
+    scores = score(evaluation)
+    tracks = {**evaluation.systems, **evaluation.anchor_tracks()}
+    frechet, vectors = frechet_distances(tracks, evaluation.reference)
+    today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    tools = [f"samuel {__version__}", f"{NAME} (in the package)", "librosa, mir_eval, FFmpeg's ebur128"]
+    tools += [f"AudioBox-Aesthetics (weights {judge})"] if judge != "none" else []
+    facts = Facts(today, notices, frechet, vectors, timings, tools)
+    chosen = best_and_worst(scores, examples) if examples else []
+    shown = make_examples(chosen, folders, voices, max_seconds)
+    previews = {(name, track): one for name, own in evaluation.systems.items() for track, one in own.items()}
+    for file, data in {
+        "report.html": html(scores, facts, shown, previews).encode(),
+        "report.md": markdown(scores, facts).encode(),
+        "scores.parquet": parquet_of(scores),
+        "scores.csv": csv_of(scores),
+    }.items():
+        write_atomic(join(out, file), data)
 
 
 def measure(

@@ -1,5 +1,6 @@
 """Songs whose accompaniment is known -> a table that says how well generation follows the singer. Run with --help."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,21 @@ if TYPE_CHECKING:
     from samuel.catalogue.songs import Song
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+class Try:
+    """What a worker of the pool does: a row with a song in, nothing but files out; what lies there is not made again."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        from samuel.evaluation.trial import AlignmentRun
+
+        self.trial = AlignmentRun(**arguments)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        from samuel.catalogue.songs import Song
+
+        self.trial(Song(**row))
+        return {}
 
 
 @app.command()
@@ -72,7 +88,7 @@ def main(
     from rich.console import Console
     from rich.markup import escape
 
-    from jobs.runtime.alignment import run_trials
+    from jobs.runtime.actor_pool import pool
     from jobs.runtime.cluster import connect
     from jobs.runtime.progress import show_progress
     from jobs.runtime.worker_pool import choose_workers
@@ -122,7 +138,8 @@ def main(
         everyone = [song for some in found.values() for song in some]
         failures: dict[str, str] = {}
         with show_progress("songs", len(everyone), console) as count:
-            for row in run_trials(everyone, arguments, chosen):
+            rows = [asdict(song) for song in everyone]
+            for row in pool(rows, Try, (arguments,), chosen, key="song_id"):
                 count(seconds * len(variations))
                 if row["error"]:
                     console.print(f"[red]{escape(row['title'])}: {escape(row['error'])}[/]")

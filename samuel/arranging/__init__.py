@@ -25,7 +25,7 @@ In the order of the flow:
     arrangement.py   `arrange`
     presets.py    one instrument out of a SoundFont file
     soundfont.py  notes -> audio
-    mastering.py  rooms, loudness, limiter
+    mastering.py  rooms, faders, limiter
     filters.py    high-pass and low-pass, block by block
     sound.py      `render`, `render_band`, `play`, `write_stems`
     midi.py       `write_midi`

@@ -1,7 +1,4 @@
-"""What makes dry tracks sound like one record: rooms, loudness, one limiter for all stems.
-
-Loudness is in LUFS (ITU-R BS.1770-4, by pyloudnorm), levels and gains in decibels.
-"""
+"""What makes dry tracks sound like one record: rooms, faders, one limiter for all stems. Levels and gains are in decibels."""
 
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -72,43 +69,6 @@ def apply(response: Response, audio: Stereo) -> Stereo:
     from scipy.signal import oaconvolve
 
     return oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32)
-
-
-def loudness(audio: Float32[np.ndarray, "channel samples"], sample_rate: int = SAMPLE_RATE) -> float:
-    """Integrated loudness in LUFS; -70 for silence and for less than 0.4 s."""
-    import pyloudnorm
-
-    if audio.shape[1] < 0.4 * sample_rate or not np.any(audio):
-        return -70.0
-    return max(-70.0, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64))))
-
-
-def levelled(audio: Stereo, lufs: float) -> Stereo:
-    """At this loudness; silence stays silence."""
-    level = loudness(_thinned(audio), SAMPLE_RATE // 2)
-    gain = 0.0 if level <= -69 else 10 ** ((lufs - level) / 20)
-    return (audio * gain).astype(np.float32)
-
-
-def limited(stems: dict[str, Stereo], lufs: float) -> dict[str, Stereo]:
-    """Brings the sum to a loudness and holds every peak, the sum's too, at -1.5 dBFS by one gain for all stems."""
-    mix = np.stack(list(stems.values())).sum(axis=0)
-    level = loudness(mix)
-    gain = 1.0 if level <= -69 else 10 ** ((lufs - level) / 20)
-    limit = _limiter_gain([gain * mix, *(gain * audio for audio in stems.values())])
-    return {name: (gain * audio * limit).astype(np.float32) for name, audio in stems.items()}
-
-
-def _thinned(audio: Stereo) -> Float32[np.ndarray, "1 halved"]:
-    """Mono at half the rate: a quarter of the work, and good enough to compare stems."""
-    mono = audio.mean(axis=0)[: audio.shape[1] // 2 * 2]
-    return mono.reshape(-1, 2).mean(axis=1)[None]
-
-
-def _limiter_gain(signals: list[Stereo]) -> Float32[np.ndarray, " samples"]:
-    """The gain that keeps every signal below `PEAK`."""
-    length = signals[0].shape[1]
-    return _between(_smooth(_asked(signals)))[:length]
 
 
 def _asked(signals: list[Stereo]) -> Float32[np.ndarray, " groups"]:

@@ -145,9 +145,8 @@ def write_stems(
     folder: Path,
     *,
     by_part: bool = False,
-    band: Path | None = None,
 ) -> list[Path]:
-    """Files of 24 bits a stem, "drums.flac" and so on, or one a player; `band`: where their sum is written, too.
+    """Files of 24 bits a stem, "drums.flac" and so on, or one a player.
 
     They appear under their names when they are whole. Returns the paths.
     """
@@ -159,13 +158,7 @@ def write_stems(
     def write(path: Path, audio: Stereo) -> None:
         if path not in files:
             files[path] = soundfile.SoundFile(
-                _temporary(path),
-                "w",
-                SAMPLE_RATE,
-                2,
-                "PCM_24",
-                format=path.suffix[1:].upper(),
-                compression_level=FLAC_EFFORT if path.suffix == ".flac" else None,
+                _temporary(path), "w", SAMPLE_RATE, 2, "PCM_24", format="FLAC", compression_level=FLAC_EFFORT
             )
         files[path].write(audio.T)
 
@@ -173,8 +166,6 @@ def write_stems(
         for block in render_blocks(arrangement, synthesiser, by_part=by_part):
             for name, audio in block.items():
                 write(folder / f"{name}.flac", audio)
-            if band is not None:
-                write(band, np.sum(list(block.values()), axis=0))
     except BaseException:
         for path, file in files.items():
             file.close()

@@ -10,7 +10,7 @@ from samuel.config import SAMPLE_RATE
 from samuel.errors import in_words
 from samuel.generation.files import read_audio, write_sheet
 from samuel.generation.producer import voice_of
-from samuel.generation.recordings import MADE
+from samuel.generation.recordings import MADE, audio_among
 from samuel.harmonizing.harmonizer import find_lead_sheet
 from samuel.lead_sheet.chord_names import key_name
 from samuel.lead_sheet.files import FORMATS
@@ -18,7 +18,6 @@ from samuel.lead_sheet.locks import Locks
 from samuel.lead_sheet.text import chart_text, metre_name
 from samuel.separation import Separator
 from samuel.storage import StorageError, join, list_files, write_atomic
-from samuel.storage.audio_names import AUDIO_EXTENSIONS
 from samuel.storage.overwriting import refuse_within
 from samuel.vocals import extract_features, normal_form
 
@@ -65,14 +64,7 @@ def tasks_in(folder: str, out: str, formats: Sequence[str], variations: int) -> 
     if unknown := [one for one in suffixes if one not in FORMATS]:
         raise ValueError(f"expected --format {', '.join(FORMATS)}, got {', '.join(unknown)}")
     refuse_within(out, {"the folder of recordings": [folder]})
-    found = [
-        file
-        for file in list_files(folder).files
-        if (path := PurePosixPath(file.name)).suffix.lstrip(".").lower() in AUDIO_EXTENSIONS
-        and not path.name.startswith(".")
-    ]
-    if not found:
-        raise ValueError(f"no audio files in {folder}; expected recordings of vocals at any depth")
+    found = audio_among(list_files(folder).files, folder)
     stems = [str(PurePosixPath(file.name).with_suffix("")) for file in found]
     tasks = []
     for file, stem in zip(found, stems, strict=True):

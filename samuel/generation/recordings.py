@@ -1,15 +1,15 @@
 """Which files are made of which recordings, on local folders or on S3."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from samuel import audio
 from samuel.arranging import PARTS, STEMS
 from samuel.lead_sheet.files import FORMATS
-from samuel.storage import absolute, join, list_files
-from samuel.storage.audio_names import AUDIO_EXTENSIONS
+from samuel.storage import StoredFile, absolute, join, list_files
+from samuel.storage.audio_names import is_audio
 from samuel.storage.overwriting import refuse_overwriting, refuse_within
 
 MADE = ".made"
@@ -148,6 +148,16 @@ def require_suffix(name: str | None, suffixes: Collection[str]) -> None:
         raise ValueError(f"{name}: expected a file name that ends in {', '.join(suffixes)}")
 
 
+def audio_among(files: Iterable[StoredFile], folder: str) -> list[StoredFile]:
+    """Those of a folder's files that are audio by their names. Raises ValueError where none is."""
+    found = [
+        file for file in files if is_audio(file.name) and not PurePosixPath(file.name).name.startswith(".")
+    ]
+    if not found:
+        raise ValueError(f"no audio files in {folder}; expected recordings of vocals at any depth")
+    return found
+
+
 def recordings_in(
     folder: str, outputs: Outputs, file_format: str, variations: int
 ) -> tuple[list[Recording], list[RecordingReport]]:
@@ -174,13 +184,10 @@ def recordings_in(
         for file in found
         if PurePosixPath(file.name).suffix.lower() in FORMATS
     }
-    recordings: list[Recording] = []
+    recordings = []
     owners: dict[str, str] = {}
     failures = []
-    for file in found:
-        path = PurePosixPath(file.name)
-        if path.suffix.lstrip(".").lower() not in AUDIO_EXTENSIONS or path.name.startswith("."):
-            continue
+    for file in audio_among(found, folder):
         vocals = str(join(folder, file.name))
         sheet = sheets.get(file.name.rpartition(".")[0])
         one = recording_of(
@@ -199,8 +206,6 @@ def recordings_in(
             continue
         owners |= dict.fromkeys(written, vocals)
         recordings.append(one)
-    if not recordings:
-        raise ValueError(f"no audio files in {folder}; expected recordings of vocals at any depth")
     refuse_overwriting(
         {"the recording": [one.vocals for one in recordings]},
         {

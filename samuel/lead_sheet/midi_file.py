@@ -17,9 +17,11 @@ from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.chord_names import chord_name, key_name, parse_chord_name
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError, parse_key
 from samuel.lead_sheet.signatures import Metre
+from samuel.lead_sheet.tempo_map import clock_of
 from samuel.lead_sheet.text import metre_name, parse_metre
 
 TICKS = 480  # a quarter
+PLAYED_TEMPO = 500_000  # microseconds a quarter, where none is written
 FIRST_BEAT, END, UNKNOWN = "first beat", "end", "?"
 SAME_TEMPO = 2e-4  # seconds that a beat may be off before the tempo is written anew
 SLIVER = 0.05  # of a beat: what sticks out of the last one is none
@@ -48,7 +50,7 @@ def write(sheet: LeadSheet, path: Path) -> None:
     if sheet.key:
         name = key_name(sheet.key).replace(" major", "").replace(" minor", "m")
         events.append((0, mido.MetaMessage("key_signature", key=name)))
-    events += [(at * ticks, message) for at, message in _metres(sheet, beats, lead)]
+    events += [(at * ticks, message) for at, message in _metres(sheet, beats)]
     events += [
         (at * ticks, mido.MetaMessage("set_tempo", tempo=tempo)) for at, tempo in _tempi(beats, quarters)
     ]
@@ -84,7 +86,8 @@ def read(path: Path) -> LeadSheet:
     resolution = midi.ticks_per_beat or TICKS
     events = sorted((event for track in tracks for event in track), key=lambda event: event[0])
     last = max((at for at, _ in events), default=0)
-    second = _clock([(at, m.tempo) for at, m in events if m.type == "set_tempo"], resolution, last)
+    tempi = {0: PLAYED_TEMPO} | {at: m.tempo for at, m in events if m.type == "set_tempo"}
+    second = clock_of({float(at): tempo / resolution / 1e6 for at, tempo in tempi.items()})
     texts = [(at, m.text.strip()) for at, m in events if m.type in ("marker", "text", "lyrics", "cue_marker")]
     first = next((at for at, text in texts if text.lower() == FIRST_BEAT), 0)
     stop = next((at for at, text in texts if text.lower() == END), last)
@@ -123,7 +126,7 @@ def _quarters(metre: Metre) -> float:
     return 1.5 if metre.division == 3 else 1.0
 
 
-def _metres(sheet: LeadSheet, beats: list[float], lead: int) -> list[tuple[int, Any]]:
+def _metres(sheet: LeadSheet, beats: list[float]) -> list[tuple[int, Any]]:
     """Time signatures, at beats: one for each bar of another length than the one before."""
     import mido
 
@@ -182,16 +185,6 @@ def _absolute(track: Any) -> list[tuple[int, Any]]:
         at += message.time
         events.append((at, message))
     return events
-
-
-def _clock(tempi: list[tuple[int, int]], resolution: int, last: int):
-    """Ticks -> seconds."""
-    knots = {0: 500_000} | dict(tempi)
-    ticks = [*sorted(knots), max(last, max(knots)) + 100 * resolution]
-    seconds = [0.0]
-    for start, end in pairwise(ticks):
-        seconds.append(seconds[-1] + (end - start) * knots[start] / resolution / 1e6)
-    return lambda tick: float(np.interp(tick, ticks, seconds))
 
 
 def _beats(

@@ -17,6 +17,7 @@ import numpy as np
 from samuel.lead_sheet.chord import NOTE_NAMES, Chord, quality_of
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError
 from samuel.lead_sheet.signatures import Key, Metre
+from samuel.lead_sheet.tempo_map import clock_of
 from samuel.lead_sheet.text import metre_name, parse_metre
 
 KINDS = {
@@ -131,7 +132,8 @@ def read(path: Path) -> LeadSheet:
         for m in flat.getElementsByClass("MetronomeMark")
         if m.number or m.numberSounding
     ]
-    second = _clock(marks, _first_beat(score), last)
+    tempi = {0.0: marks[0][1] if marks else PLAYED_BPM} | dict(marks)
+    second = clock_of({at: 60 / bpm for at, bpm in tempi.items()}, _first_beat(score))
     quarters = 1.5 if metre.division == 3 else 1.0
     beats: list[float] = []
     downbeats: list[float] = []
@@ -201,16 +203,6 @@ def _longest(signatures: list[tuple[float, str]], last: float) -> Metre:
             metre = Metre(4)
         held[metre] = held.get(metre, 0.0) + end - start
     return max(held, key=lambda metre: held[metre])
-
-
-def _clock(marks: list[tuple[float, float]], first: float, last: float):
-    """Quarters -> seconds."""
-    knots = {0.0: marks[0][1] if marks else PLAYED_BPM} | dict(marks)
-    quarters = [*sorted(knots), max(last, max(knots)) + 100.0]
-    seconds = [first]
-    for start, end in pairwise(quarters):
-        seconds.append(seconds[-1] + (end - start) * 60 / knots[start])
-    return lambda at: float(np.interp(at, quarters, seconds))
 
 
 def _first_beat(score: Any) -> float:

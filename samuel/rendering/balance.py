@@ -6,9 +6,11 @@ Loudness is in LUFS (ITU-R BS.1770-4), levels and gains in decibels.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
-from samuel.arranging.mastering import Response, Stereo, effects, levelled, limited
+from samuel.arranging.mastering import Response, Stereo, effects, limited_blocks
+from samuel.audio.loudness import SILENCE, loudness
 from samuel.config import SAMPLE_RATE
 
 
@@ -98,6 +100,14 @@ def balance_stems(stems: dict[str, Stereo], balance: Balance) -> dict[str, Stere
     Silent stems stay silent.
     """
     offsets = {"vocals": 0.0, "drums": balance.drums, "bass": balance.bass, "other": balance.other}
-    return limited(
-        {name: levelled(audio, -20.0 + offsets[name]) for name, audio in stems.items()}, balance.loudness
-    )
+    gains = {name: _gain_to(-20.0 + offsets[name], audio.mean(axis=0)) for name, audio in stems.items()}
+    levelled = {name: gains[name] * audio for name, audio in stems.items()}
+    gain = _gain_to(balance.loudness, np.sum(list(levelled.values()), axis=0))
+    (limited,) = limited_blocks([{name: gain * audio for name, audio in levelled.items()}])
+    return limited
+
+
+def _gain_to(lufs: float, audio: Float32[np.ndarray, "*channels samples"]) -> np.float32:
+    """That brings audio, mono as if it came from both sides, to a loudness; 1 for silence."""
+    level = loudness(torch.from_numpy(audio).expand(2, -1))
+    return np.float32(1.0 if level <= SILENCE else 10 ** ((lufs - level) / 20))
