@@ -4,175 +4,28 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-AUDIO_EXTENSIONS = frozenset(
-    [
-        "mp3",
-        "mp2",
-        "mp1",
-        "mpa",
-        "aac",
-        "m4a",
-        "m4b",
-        "m4r",
-        "mp4",
-        "m4v",
-        "mov",
-        "3gp",
-        "3g2",
-        "f4a",
-        "f4v",
-        "ogg",
-        "oga",
-        "ogv",
-        "opus",
-        "spx",
-        "flac",
-        "wav",
-        "wave",
-        "bwf",
-        "rf64",
-        "w64",
-        "webm",
-        "weba",
-        "mka",
-        "mkv",
-        "aif",
-        "aiff",
-        "aifc",
-        "caf",
-        "au",
-        "snd",
-        "wma",
-        "wmv",
-        "asf",
-        "wv",
-        "ape",
-        "tta",
-        "ac3",
-        "ec3",
-        "eac3",
-        "dts",
-        "amr",
-        "avi",
-        "flv",
-        "mpg",
-        "mpeg",
-        "vob",
-        "ts",
-        "mts",
-        "m2ts",
-    ]
+
+def _names_in(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+AUDIO_EXTENSIONS = _names_in(
+    "mp3 mp2 mp1 mpa aac m4a m4b m4r mp4 m4v mov 3gp 3g2 f4a f4v ogg oga ogv opus spx flac wav wave bwf "
+    "rf64 w64 webm weba mka mkv aif aiff aifc caf au snd wma wmv asf wv ape tta ac3 ec3 eac3 dts amr avi "
+    "flv mpg mpeg vob ts mts m2ts"
 )
 """Of the containers that `samuel.audio` decodes, what their files are called."""
 
-UNREADABLE_AUDIO = frozenset(
-    [
-        "dsf",
-        "dff",
-        "dsd",
-        "sd2",
-        "mpc",
-        "mp+",
-        "shn",
-        "ra",
-        "rm",
-        "ram",
-        "tak",
-        "ofr",
-        "vqf",
-        "aa",
-        "aax",
-        "rx2",
-        "rex",
-        "sph",
-        "nist",
-        "voc",
-        "8svx",
-    ]
+UNREADABLE_AUDIO = _names_in(
+    "dsf dff dsd sd2 mpc mp+ shn ra rm ram tak ofr vqf aa aax rx2 rex sph nist voc 8svx"
 )
 """Audio that is not decoded here."""
 
-COMPANIONS = frozenset(
-    [
-        "txt",
-        "md",
-        "json",
-        "yaml",
-        "yml",
-        "csv",
-        "tsv",
-        "xml",
-        "html",
-        "htm",
-        "css",
-        "js",
-        "pdf",
-        "rtf",
-        "doc",
-        "docx",
-        "log",
-        "nfo",
-        "cue",
-        "m3u",
-        "m3u8",
-        "pls",
-        "xspf",
-        "lrc",
-        "srt",
-        "vtt",
-        "sfv",
-        "md5",
-        "sha1",
-        "sha256",
-        "url",
-        "lnk",
-        "ini",
-        "db",
-        "sqlite",
-        "jpg",
-        "jpeg",
-        "png",
-        "gif",
-        "bmp",
-        "webp",
-        "tif",
-        "tiff",
-        "svg",
-        "ico",
-        "jams",
-        "lab",
-        "mid",
-        "midi",
-        "kar",
-        "musicxml",
-        "mxl",
-        "xls",
-        "xlsx",
-        "ods",
-        "odt",
-        "py",
-        "sh",
-        "bat",
-        "ipynb",
-        "parquet",
-        "npy",
-        "npz",
-        "pt",
-        "pth",
-        "h5",
-        "hdf5",
-        "pkl",
-        "ds_store",
-        "gitignore",
-        "gitattributes",
-        "part",
-        "ytdl",
-        "asd",
-        "reapeaks",
-        "peak",
-        "pkf",
-        "sfk",
-    ]
+COMPANIONS = _names_in(
+    "txt md json yaml yml csv tsv xml html htm css js pdf rtf doc docx log nfo cue m3u m3u8 pls xspf lrc "
+    "srt vtt sfv md5 sha1 sha256 url lnk ini db sqlite jpg jpeg png gif bmp webp tif tiff svg ico jams "
+    "lab mid midi kar musicxml mxl xls xlsx ods odt py sh bat ipynb parquet npy npz pt pth h5 hdf5 pkl "
+    "ds_store gitignore gitattributes part ytdl asd reapeaks peak pkf sfk"
 )
 """What lies beside audio, and nobody would expect to be heard."""
 
