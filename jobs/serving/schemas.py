@@ -200,7 +200,7 @@ class AccompanimentForm(DirectionForm):
         0.8,
         ge=0,
         le=1,
-        description="Of the network over the arrangement that it starts from: 0 is the arrangement as it is, 1 the "
+        description="Of the network over the arrangement, which rules make: 0 is the arrangement as it is, 1 the "
         "network alone.",
     )
     parts: str | None = Field(
@@ -245,7 +245,9 @@ class Links(BaseModel):
     events: str
     vocals: str
     stream: list[str] = Field(description="Of each variation, while it is made.")
-    audio: list[str] = Field(description="Of each variation.")
+    audio: list[str] = Field(
+        description="Of each variation: the network's band; at `strength` 0 the arrangement, by rules."
+    )
     mix: list[str]
     lead_sheet: list[str] = Field(
         description="What each variation is played from. It and what follows is there once `arranged`."
@@ -254,9 +256,10 @@ class Links(BaseModel):
     arrangement: list[str] = Field(
         description="The arrangement's own sound, by rules: to be heard while the network works."
     )
-    midi: list[str] = Field(description="The arrangement's notes.")
+    midi: list[str] = Field(description="The arrangement's notes, by rules.")
     stems: list[str] = Field(
-        description="The arrangement's drums, bass and other: the network's band has none."
+        description="The arrangement's drums, bass and other, or with `by_part` its players, by rules: the network's band "
+        "is one sound and has none."
     )
 
 
@@ -275,7 +278,9 @@ class Accompaniment(BaseModel):
     variations: int
     seeds: list[int]
     quality: Quality
-    strength: float = Field(description="0: the band is the arrangement itself.")
+    strength: float = Field(
+        description="0: the band is the arrangement itself, made by rules; above, the network plays it anew."
+    )
     arranged: bool = Field(description="Whether lead sheet and arrangement can be fetched.")
     lead_sheets: list[dict[str, Any] | None] = Field(
         description="What each variation was played from, when it has succeeded."

@@ -95,6 +95,15 @@ def markdown(
         f"Checkpoint {base.checkpoint}, codec {base.codec}, {sampler} with {steps} steps, guidance {'of the network' if guidance is None else f'{guidance:g}'}, seed {base.seed}."
     ]
     lines += [
+        f"Strength {base.strength:g}, where a variation says no other: "
+        + (
+            "the bands are arrangements, made by rules; no network plays."
+            if base.strength == 0
+            else "the network plays from the voice, its lead sheet and an arrangement that rules make of both "
+            "(at 0 that arrangement would be the band, at 1 the network plays alone)."
+        )
+    ]
+    lines += [
         "Means with 95% bootstrap intervals over songs. *Share closed*: of the distance from another song's band to the true one. *Margin*: the right vocals minus other songs' vocals.",
         "",
     ]
