@@ -52,8 +52,9 @@ def main(
     """Train the networks that find chords and beats for a voice, from symbols and rendered voices, on a CPU.
 
     The scores are read once (minutes), then sung anew at every step: late, gliding, with notes dropped and
-    missed. Songs on the sides of validation and test teach nothing, nor do those of which --songs has pairs there;
-    those of validation judge while it trains. A score's side depends on its collection's and its own name alone.
+    missed. For chords each is sung three times before (minutes, too), on beats as they are found. Songs on the
+    sides of validation and test teach nothing, nor do those of which --songs has pairs there; those of validation
+    judge while it trains. A score's side depends on its collection's and its own name alone.
     Stopped, the same command goes on from the last checkpoints.
 
         python jobs/train_harmonizer.py --scores pop909.tar.xz --scores openewld.tar.xz --songs stems --out harmonizer
@@ -62,7 +63,7 @@ def main(
 
     from samuel.harmonizing.beat_network import BeatNetwork
     from samuel.harmonizing.beat_training import beat_loss, judge_beats
-    from samuel.harmonizing.chord_training import chord_loss, judge_chords
+    from samuel.harmonizing.chord_training import chord_loss, hear_all, judge_chords
     from samuel.harmonizing.examples import side_of, split
     from samuel.harmonizing.network import ChordNetwork
     from samuel.harmonizing.training import HarmonizerTrainingConfig, load_weights, save_weights, train
@@ -87,10 +88,12 @@ def main(
         network: Any
         judge: Callable[[Any], Any]
         if name is Part.chords:
-            typer.echo(f"chords: {len(learn)} songs to learn from, {len(judged)} held out")
+            typer.echo(
+                f"chords: {len(learn)} songs to learn from, {len(judged)} held out; their beats are found first"
+            )
             network, loss, judge = (
-                load_weights(ChordNetwork, begin) if begin else ChordNetwork(),
-                partial(chord_loss, lessons=learn),
+                load_weights(ChordNetwork, begin) if begin else ChordNetwork(loops=True),
+                partial(chord_loss, lessons=learn, heard=hear_all(learn, seed)),
                 partial(judge_chords, songs=judged),
             )
         else:

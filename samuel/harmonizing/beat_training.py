@@ -10,15 +10,11 @@ from torch.nn import functional as F
 
 from samuel.harmonizing.beat_network import BEAT, DOWNBEAT, FRAME, BeatNetwork, beat_inputs
 from samuel.harmonizing.examples import SongLesson
-from samuel.harmonizing.singing import sing_features
-from samuel.rendering.timing import draw_tempo
+from samuel.harmonizing.song_singing import sing_part
 from samuel.vocals.features import VocalFeatures
 
 EXAMPLES, SECONDS = 8, 30.0  # of a step
 RENDERED = 0.4  # share of the examples that are rendered voices, where there are any
-SHORTEST_NOTES = 0.14  # seconds: a tempo at which a fifth of the notes is shorter cannot be sung
-TEMPI = (55.0, 190.0)
-SWING = 0.15  # beats
 POSITIVE = 4.0  # weight of beats beside the many frames that are none
 
 
@@ -66,31 +62,11 @@ def beat_loss(
 
 def made_up(song: SongLesson, rng: np.random.Generator, seconds: float) -> VoiceLesson:
     """A part of a song, sung at a tempo that it can be sung at."""
-    lengths = [end - start for start, end, _ in song.notes]
-    fastest = max(60.0, 60 * float(np.quantile(lengths, 0.2)) / SHORTEST_NOTES)
-    bpm = float(np.exp(rng.uniform(np.log(TEMPI[0]), np.log(min(TEMPI[1], fastest)))))
-    count = int(np.ceil(seconds * bpm / 60)) + 2
-    bars = max(1, (song.beats - count) // song.metre_beats + 1)
-    first = int(rng.integers(bars)) * song.metre_beats
-    shift = float(rng.uniform(0, song.metre_beats * 60 / bpm))
-    tempo = draw_tempo(
-        rng,
-        beats=count + 2 * song.metre_beats,
-        beats_per_minute=bpm,
-        drift=float(rng.choice([0.0, rng.uniform(0, 0.02)])),
-        start=-shift,
-        swing=float(rng.choice([0.0, 0.0, rng.uniform(0, SWING)])),
-    )
-    notes = [
-        (tempo.seconds(start - first), tempo.seconds(end - first), float(pitch))
-        for start, end, pitch in song.notes
-        if start >= first and end - first < count
-    ]
-    times = tempo.beat_seconds
+    part = sing_part(song, rng, seconds)
+    times = part.tempo.beat_seconds
     inside = (times >= 0) & (times < seconds)
     down = inside & (np.arange(len(times)) % song.metre_beats == 0)
-    features = sing_features([note for note in notes if 0 <= note[0] < seconds], seconds, rng)
-    return VoiceLesson(song.song_id, features, seconds, tuple(times[inside]), tuple(times[down]))
+    return VoiceLesson(song.song_id, part.features, seconds, tuple(times[inside]), tuple(times[down]))
 
 
 def beat_targets(voice: VoiceLesson, frames: int) -> np.ndarray:

@@ -9,22 +9,45 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samuel.harmonizing.examples import STRAIGHT, Disturbance, Example, SongLesson, draw_example
+from samuel.harmonizing.found_beats import HeardSong, example_on_found_beats, hear
 from samuel.harmonizing.network import CHORDS, ChordNetwork
 
 SONGS, BEATS = 8, 192  # of a step
+FOUND = 0.6  # share of the examples whose beats are found
+HEARD = 3  # times that each song is sung for them
 SMOOTHING, KEY_WEIGHT = 0.05, 0.2
 
 
-def chord_loss(network: ChordNetwork, rng: np.random.Generator, lessons: Sequence[SongLesson]) -> Tensor:
+def chord_loss(
+    network: ChordNetwork,
+    rng: np.random.Generator,
+    lessons: Sequence[SongLesson],
+    heard: Sequence[Sequence[HeardSong]] = (),
+) -> Tensor:
+    """`heard`: of each lesson, on beats as they are found; a share of the examples is drawn there."""
     chosen = rng.choice(len(lessons), SONGS, replace=len(lessons) < SONGS)
     rows, labels, keys, valid = collate(
-        [draw_example(lessons[index], rng, Disturbance(), BEATS) for index in chosen]
+        [_draw(lessons[index], heard[index] if heard else (), rng) for index in chosen]
     )
     chords, song_keys = network(rows, valid)
     known = labels >= 0
     right = F.nll_loss(chords.flatten(0, 1), labels.flatten(), ignore_index=-1)
     smooth = -(chords.mean(-1) * known).sum() / known.sum()
     return (1 - SMOOTHING) * right + SMOOTHING * smooth + KEY_WEIGHT * F.nll_loss(song_keys, keys)
+
+
+def hear_all(lessons: Sequence[SongLesson], seed: int) -> list[tuple[HeardSong, ...]]:
+    """Each song heard a few times, for `chord_loss`: 30 ms each."""
+    return [
+        tuple(hear(song, np.random.default_rng((seed, number, time))) for time in range(HEARD))
+        for number, song in enumerate(lessons)
+    ]
+
+
+def _draw(song: SongLesson, heard: Sequence[HeardSong], rng: np.random.Generator) -> Example:
+    if heard and rng.random() < FOUND:
+        return example_on_found_beats(heard[int(rng.integers(len(heard)))], rng, Disturbance(), BEATS)
+    return draw_example(song, rng, Disturbance(), BEATS)
 
 
 def collate(examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

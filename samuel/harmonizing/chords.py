@@ -21,7 +21,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 NETWORKS = (
     "chords-1.safetensors",
     "chords-2.safetensors",
-)  # of other initial weights: together they err less
+)  # one learnt on beats as they are found, one on true ones: together they err less
 SIGNATURES, CERTAINTY = 3, 12.0  # key signatures that are tried, and the sharpness of their weights
 CHANGE = (-0.3, -1.5, -2.5)  # log weights of a new chord on the first beat of a bar, in its middle, elsewhere
 AGAIN = (

@@ -17,6 +17,7 @@ from samuel.vocals.features import VocalFeatures
 PLAIN_BEATS = 1.0  # of pitch: with less, the chords are a plain loop
 SURE_KEY, SURE_CHORDS = 0.5, 0.3
 SURE_CHORD = 0.3  # of one chord, over its beats
+ONE_TONE = 0.9  # share of the most sung pitch class: above, any chords are a guess, since many fit one tone
 PLAIN_KEY = Key(0, "major")
 
 
@@ -42,8 +43,8 @@ def harmonized(
     `find_lead_sheet`, whose second half this is. The chords that `sheet` has are the ones that `locks` give.
     """
     locks = locks or Locks()
-    edges = _edges(sheet)
-    place = _places(sheet)
+    edges = beat_edges(sheet)
+    place = bar_places(sheet)
     sung = sung_on(features, edges)
     for chord in sheet.chords:  # given ones say what the key is, too
         inside = (edges[:-1] >= chord.start - 1e-3) & (edges[:-1] < chord.end)
@@ -58,6 +59,9 @@ def harmonized(
             path = likeliest_chords(scores, place, sheet.metre.beats, variation)
             chords = chords_over(path, edges.tolist())
             certain = np.exp(scores[np.arange(len(path)), path])
+            tones = sung[:, 0].sum(axis=(0, 1))
+            if tones.max() > ONE_TONE * tones.sum():
+                certain[:] = 0
             sure = float(certain.mean()) > SURE_CHORDS
             guesses = _guesses(chords, certain, edges)
         else:
@@ -68,13 +72,13 @@ def harmonized(
     return replace(sheet, key=key, unsure=tuple(unsure))
 
 
-def _edges(sheet: LeadSheet) -> np.ndarray:
+def beat_edges(sheet: LeadSheet) -> np.ndarray:
     """The beats, and the end of the last."""
     beats = np.array(sheet.beats)
     return np.append(beats, beats[-1] + 60 / (sheet.bpm or 120))
 
 
-def _places(sheet: LeadSheet) -> np.ndarray:
+def bar_places(sheet: LeadSheet) -> np.ndarray:
     """Each beat's number in its bar, from 0."""
     beats = np.array(sheet.beats)
     number = np.arange(len(beats))

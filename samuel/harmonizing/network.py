@@ -30,8 +30,9 @@ INPUTS = SUNG + 4 + 3 + 24 + 12
 TRIADS = ("maj", "min", "dim")
 CHORDS = tuple((root, quality) for root in range(12) for quality in TRIADS)
 GIVEN_KEY = 0.5  # added to the fit of a key that the user gave
-RECALL_BEFORE = 6  # the block
+RECALL_BEFORE, RECALLS_BEFORE = (6,), (4, 7)  # the blocks, without loops and with them
 NEAR, FAR = 4, 16  # beats over which passages are compared
+LOOPS = (2, 4, 8)  # bars after which chords often come again
 
 
 def triad_of(chord: Chord | None) -> int:
@@ -60,24 +61,36 @@ def inputs(
 
 
 class Recall(nn.Module):
-    """Each beat takes from beats around which the same was sung; how much sameness counts is learnt by each head."""
+    """Each beat takes from other beats: of passages where the same was sung, or as many bars away as loops are long.
 
-    def __init__(self, width: int, heads: int = 2) -> None:
+    How much each of that counts is learnt by each head. Without `loops`, only what was sung counts; with them, what a
+    beat looks for, too (its query and the others' keys).
+    """
+
+    def __init__(self, width: int, loops: bool = False) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.tensor([[4.0], [4.0], [1.0], [0.0]]).repeat(1, heads))
+        heads = 4 if loops else 2
+        start = torch.tensor([4.0, 4.0, 1.0, 0.0] + [0.0] * (len(LOOPS) if loops else 0))
+        self.weights = nn.Parameter(start[:, None].repeat(1, heads))
         self.norm = nn.LayerNorm(width)
+        self.look = nn.Linear(width, width) if loops else None
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
     def forward(
         self,
         x: Float[Tensor, "batch beats width"],
-        sameness: Float[Tensor, "batch 4 beats beats"],
+        sameness: Float[Tensor, "batch alike beats beats"],
         valid: Tensor,
     ) -> Float[Tensor, "batch beats width"]:
+        heads = self.weights.shape[1]
+        normed = self.norm(x)
         logits = torch.einsum("bfij,fh->bhij", sameness, self.weights)
+        if self.look is not None:
+            query, key = self.look(normed).unflatten(2, (2, heads, -1)).unbind(2)
+            logits = logits + torch.einsum("bihd,bjhd->bhij", query, key) / key.shape[-1] ** 0.5
         logits = logits.masked_fill(~valid[:, None, None, :], -1e4)
-        value = self.value(self.norm(x)).unflatten(2, (logits.shape[1], -1))
+        value = self.value(normed).unflatten(2, (heads, -1))
         taken = torch.einsum("bhij,bjhd->bihd", logits.softmax(dim=-1), value).flatten(2)
         return x + self.out(taken)
 
@@ -101,17 +114,23 @@ class Block(nn.Module):
 
 
 class ChordNetwork(nn.Module):
+    """With `loops`, beats recall twice, and what lies 2, 4 or 8 bars away, too."""
+
     def __init__(
         self,
         width: int = 128,
         dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 1, 2, 4),
         dropout: float = 0.2,
+        loops: bool = False,
     ) -> None:
         super().__init__()
-        self.config = {"width": width, "dilations": list(dilations)}
+        self.config = {"width": width, "dilations": list(dilations), "loops": loops}
+        self.loops = loops
+        self.recall_before = RECALLS_BEFORE if loops else RECALL_BEFORE
         self.stem = nn.Linear(INPUTS, width)
         self.blocks = nn.ModuleList(Block(width, dilation, dropout) for dilation in dilations)
-        self.recall = Recall(width)
+        self.recall = Recall(width, loops)
+        self.recall_again = Recall(width, loops) if loops else None
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         self.chords = nn.Linear(width, len(CHORDS))
@@ -123,11 +142,12 @@ class ChordNetwork(nn.Module):
         """Log probabilities of chords and of keys. `valid` is false where a batch is padded."""
         if valid is None:
             valid = torch.ones(x.shape[:2], dtype=torch.bool)
-        same = sameness(x[..., :SUNG], x[..., SUNG : SUNG + 4])
+        same = sameness(x[..., :SUNG], x[..., SUNG : SUNG + 4], self.loops)
+        recalls = dict(zip(self.recall_before, (self.recall, self.recall_again), strict=False))
         hidden = self.stem(x)
         for number, block in enumerate(self.blocks):
-            if number == RECALL_BEFORE:
-                hidden = self.recall(hidden, same, valid)
+            if recall := recalls.get(number):
+                hidden = recall(hidden, same, valid)
             hidden = block(hidden, valid)
         hidden = self.dropout(self.norm(hidden))
         mean = (hidden * valid[..., None]).sum(1) / valid.sum(1, keepdim=True)
@@ -135,9 +155,11 @@ class ChordNetwork(nn.Module):
 
 
 def sameness(
-    sung: Float[Tensor, "batch beats 96"], place: Float[Tensor, "batch beats 4"]
-) -> Float[Tensor, "batch 4 beats beats"]:
-    """How alike the song is around two beats: within 4 beats and 16, 0 to 1; the same place in the bar; itself."""
+    sung: Float[Tensor, "batch beats 96"], place: Float[Tensor, "batch beats 4"], loops: bool = False
+) -> Float[Tensor, "batch alike beats beats"]:
+    """How alike the song is around two beats: within 4 beats and 16, 0 to 1; the same place in the bar; itself; with
+    `loops`, the same place in bars that lie a multiple of 2, 4, 8 apart.
+    """
     products = sung @ sung.transpose(1, 2)
     own = products.diagonal(dim1=1, dim2=2)
     alike = []
@@ -147,7 +169,12 @@ def sameness(
         alike.append(together / (power[:, :, None] * power[:, None, :] + 1e-6).sqrt())
     same_place = place @ place.transpose(1, 2)
     itself = torch.eye(sung.shape[1]).expand_as(products)
-    return torch.stack([*alike, same_place, itself], dim=1)
+    alike += [same_place, itself]
+    if loops:
+        bar = place[..., 0].cumsum(1)
+        apart = bar[:, :, None] - bar[:, None, :]
+        alike += [same_place * (apart % bars == 0) for bars in LOOPS]
+    return torch.stack(alike, dim=1)
 
 
 def _along_diagonal(

@@ -53,8 +53,13 @@ def train(
         state = torch.load(out, weights_only=True)
         if state["config"] != asdict(config):
             raise ValueError(f"{out} is of another training ({state['config']}); choose another folder")
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
+        try:
+            network.load_state_dict(state["network"])
+            average.load_state_dict(state["average"])
+        except RuntimeError as error:  # other layers
+            raise ValueError(
+                f"{out} is of another training, of another network; choose another folder"
+            ) from error
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
         report(f"{out.stem} goes on from step {step}")

@@ -9,7 +9,7 @@ import torch
 
 from samuel.harmonizing.beat_network import FRAME, BeatNetwork, beat_inputs
 from samuel.harmonizing.beat_training import VoiceLesson, beat_loss, beat_targets, made_up
-from samuel.harmonizing.chord_training import chord_loss, collate, judge_chords
+from samuel.harmonizing.chord_training import chord_loss, collate, hear_all, judge_chords
 from samuel.harmonizing.chords import likeliest_chords, score_chords, viterbi
 from samuel.harmonizing.examples import (
     STRAIGHT,
@@ -19,6 +19,7 @@ from samuel.harmonizing.examples import (
     draw_example,
     read_lessons,
 )
+from samuel.harmonizing.found_beats import example_on_found_beats, hear
 from samuel.harmonizing.key import KEYS
 from samuel.harmonizing.melody import sung_on
 from samuel.harmonizing.network import CHORDS, ChordNetwork, sameness, triad_of
@@ -40,9 +41,9 @@ def song(semitones: int = 0) -> SongLesson:
     return SongLesson(f"song{semitones}", 64, 4, KEYS.index(Key(semitones % 12, "major")), notes, chords)
 
 
-def small() -> ChordNetwork:
+def small(loops: bool) -> ChordNetwork:
     torch.manual_seed(0)
-    return ChordNetwork(16, (1, 2, 4, 1, 2, 4, 1), dropout=0.0)
+    return ChordNetwork(16, (1, 2, 4, 1, 2, 4, 1, 2), dropout=0.0, loops=loops)
 
 
 @pytest.mark.parametrize(
@@ -89,20 +90,57 @@ def test_features_and_notes_give_one_picture() -> None:
 
 def test_verses_are_the_same_and_bars_are_not() -> None:
     rows, _, _, _ = collate([draw_example(song(), np.random.default_rng(0), EXACT, 64)])
-    same = sameness(rows[..., :SUNG], rows[..., SUNG : SUNG + 4])[0]
+    same = sameness(rows[..., :SUNG], rows[..., SUNG : SUNG + 4], loops=True)[0]
     assert same[1, 8, 24] > 0.99  # sixteen beats on
     assert same[1, 8, 12] < 0.7
     assert same[2, 8, 12] == 1
     assert same[2, 8, 13] == 0
+    assert same[4:, 8, 16].tolist() == [1, 0, 0]  # two bars on
+    assert same[4:, 24, 8].tolist() == [1, 1, 0]
+    assert same[4:, 8, 40].tolist() == [1, 1, 1]
+    assert same[4:, 8, 17].tolist() == [0, 0, 0]
 
 
-def test_a_small_network_learns_two_songs_and_its_weights_come_back(tmp_path: Path) -> None:
+def test_a_song_is_heard_with_the_chords_that_it_is_sung_over() -> None:
+    heard = [hear(song(2), np.random.default_rng(seed)) for seed in range(6)]
+    on_root = []
+    for one in heard:
+        assert len(one.sung) == len(one.places) == len(one.labels)
+        assert set(one.places.tolist()) == set(range(one.metre_beats))
+        known = one.labels >= 0
+        assert known.sum() > 20
+        moved = (one.labels[known] - 6) % 36
+        assert set(moved.tolist()) <= {C, F, G}
+        tones = np.array([[0, 4, 7], [5, 9, 0], [7, 11, 2]])[[(C, F, G).index(label) for label in moved]]
+        sung = np.roll(one.sung[known, 0].astype(float).sum(axis=1), -2, axis=1)
+        on_root.append(np.take_along_axis(sung, tones, axis=1).sum() / sung.sum())
+    written = song()
+    tones = {C: (0, 4, 7), F: (5, 9, 0), G: (7, 11, 2)}
+    expected = np.mean(
+        [pitch % 12 in tones[written.chords[int(start) // 4][2]] for start, _, pitch in written.notes]
+    )
+    assert np.mean(on_root) == pytest.approx(expected, abs=0.12)
+    again = hear(song(2), np.random.default_rng(0))
+    assert np.array_equal(again.labels, heard[0].labels)
+
+
+def test_examples_on_found_beats_are_moved_to_a_key_without_signs() -> None:
+    heard = hear(song(2), np.random.default_rng(0))
+    example = example_on_found_beats(heard, np.random.default_rng(1), EXACT, 24)
+    assert example.rotation == 2
+    assert len(example.rows) == len(example.labels) <= 24
+    assert set(example.labels.tolist()) <= {-1, C, F, G}
+
+
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_small_network_learns_two_songs_and_its_weights_come_back(tmp_path: Path, loops: bool) -> None:
     lessons = [song(), song(7)]
+    heard = hear_all(lessons, 0)
     config = HarmonizerTrainingConfig(steps=60, learning_rate=1e-2, warmup=5, ema=0.8, checkpoint_every=60)
     reports: list[str] = []
     trained = train(
-        small(),
-        lambda n, rng: chord_loss(n, rng, lessons),
+        small(loops),
+        lambda n, rng: chord_loss(n, rng, lessons, heard),
         lambda n: str(judge_chords(n, lessons)),
         tmp_path / "c.pt",
         config,
@@ -137,7 +175,9 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path) -> No
                 raise KeyboardInterrupt
             return chord_loss(network, rng, lessons)
 
-        return train(ChordNetwork(8, (1,) * 7), loss, lambda n: "", out, config, lambda text: None)
+        return train(
+            ChordNetwork(8, (1,) * 8, loops=True), loss, lambda n: "", out, config, lambda text: None
+        )
 
     whole = run(tmp_path / "whole.pt", 6)
     with pytest.raises(KeyboardInterrupt):
@@ -147,12 +187,15 @@ def test_a_stopped_training_goes_on_as_if_it_never_stopped(tmp_path: Path) -> No
         assert torch.equal(one, other)
     with pytest.raises(ValueError, match="of another training"):
         train(
-            ChordNetwork(8, (1,) * 7),
+            ChordNetwork(8, (1,) * 8, loops=True),
             lambda n, r: None,
             lambda n: "",
             tmp_path / "part.pt",
             HarmonizerTrainingConfig(),
         )  # type: ignore[arg-type, return-value]
+    same = HarmonizerTrainingConfig(steps=6, warmup=2, checkpoint_every=3)
+    with pytest.raises(ValueError, match="of another network"):
+        train(ChordNetwork(8, (1,) * 8), lambda n, r: None, lambda n: "", tmp_path / "part.pt", same)  # type: ignore[arg-type, return-value]
 
 
 def test_viterbi_finds_the_best_path() -> None:
