@@ -99,6 +99,7 @@ def main(
     from samuel.generation import PRETRAINED
     from samuel.storage import absolute, check_writable, is_s3, join, write_atomic
     from samuel.storage.overwriting import refuse_within
+    from samuel.training import load_for_generation
 
     console = Console(soft_wrap=True, highlight=False)
     with user_errors(console):
@@ -120,7 +121,10 @@ def main(
             console.print(f"[yellow]{escape(out)} must lie on a file system that all nodes share[/]")
         loader = AlignmentRun(absolute(out), (), (), {}, seconds)
         with console.status("loading"):
-            prints = tuple(fingerprint(loader.generator(one), one, seconds) for one in variations)
+            prints = tuple(
+                fingerprint(load_for_generation(one.checkpoint), loader.generator(one).codec, one, seconds)
+                for one in variations
+            )
             codecs = {one.codec: loader.generator(one).codec.decoding for one in variations}
         arguments: dict[str, Any] = {"out": absolute(out), "variations": variations, "fingerprints": prints}
         arguments |= {

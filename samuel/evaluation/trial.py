@@ -37,6 +37,7 @@ from samuel.lead_sheet.energy import energy_of
 from samuel.separation import Separator, Stems, load_separator, split_stems
 from samuel.stems.reading import read_stems, stems_at
 from samuel.storage import exists, join, read_bytes, write_atomic
+from samuel.training import Trained
 from samuel.transcription import heard_chords, transcribe
 from samuel.vocals import extract_features, normal_form
 
@@ -97,16 +98,16 @@ def parse_variation(text: str, base: Variation) -> Variation:
     return variation
 
 
-def fingerprint(generator: Generator, variation: Variation, seconds: float) -> str:
+def fingerprint(trained: Trained, codec: Codec, variation: Variation, seconds: float) -> str:
     """Of all that decides what is generated: weights, codec, config, and the length of the excerpts."""
     config = variation.config  # resolved: a default may change while audio made with the old one lies there
     told = {"found": "found", "none": "none"}.get(variation.lead_sheet, f"{variation.lead_sheet} with energy")
     if variation.lead_sheet != "none":
         told += " at the arrangement's level"
     digest = hashlib.sha256(
-        f"{generator.codec.decoding} {config.sampling} {config.seed} {seconds:g} {told} {CHOICE_FORMAT}".encode()
+        f"{codec.decoding} {config.sampling} {config.seed} {seconds:g} {told} {CHOICE_FORMAT}".encode()
     )
-    for name, tensor in sorted(generator.trained.model.state_dict().items()):
+    for name, tensor in sorted(trained.model.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
 

@@ -27,7 +27,7 @@ from samuel.generation.windows import Window
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.frames import sheet_frames
 from samuel.model.conditions import GUIDE_CHANNELS
-from samuel.model.precision import autocast
+from samuel.model.precision import autocast, keep_as_multiplied
 from samuel.storage import Location
 from samuel.training import Trained, load_for_generation
 from samuel.training.config import Student
@@ -68,7 +68,9 @@ class Generator:
         cls, checkpoint: Location = PRETRAINED, codec: str = "mini", device: str | torch.device = "cpu"
     ) -> "Generator":
         """A checkpoint, or the best of a run; local or on S3. Raises ValueError, saying what to do."""
-        return cls(load_for_generation(checkpoint, device), load_codec(codec, device))
+        trained = load_for_generation(checkpoint, device)
+        keep_as_multiplied(trained.model)
+        return cls(trained, load_codec(codec, device))
 
     @property
     def device(self) -> torch.device:

@@ -14,6 +14,7 @@ from samuel.evaluation.chosen import chords_right
 from samuel.evaluation.proof import ProofRecords
 from samuel.evaluation.proof_report import SongResults, obeyed_table
 from samuel.evaluation.trial import TONE, AlignmentRun, Variation, fingerprint
+from samuel.generation import Generator
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.locks import Locks
 from tests.evaluation import signals
@@ -25,11 +26,15 @@ SECONDS = 14.0
 def test_another_decoder_of_the_same_latents_makes_what_was_kept_anew():
     variation = Variation("tiny", "", "mini", "draft", None, None)
     before, after = generator(), generator()
-    assert fingerprint(before, variation, 10.0) == fingerprint(after, variation, 10.0)
-    assert fingerprint(before, variation, 10.0) != fingerprint(before, variation, 11.0)
+
+    def printed(one: Generator, seconds: float = 10.0) -> str:
+        return fingerprint(one.trained, one.codec, variation, seconds)
+
+    assert printed(before) == printed(after)
+    assert printed(before) != printed(before, 11.0)
     after.codec = copy.copy(after.codec)
     after.codec.decoding += " anew"
-    assert fingerprint(before, variation, 10.0) != fingerprint(after, variation, 10.0)
+    assert printed(before) != printed(after)
     names = [
         AlignmentRun("", (variation,), ("0",), {"mini": one.codec.decoding}, 10.0).codecs()
         for one in (before, after)
