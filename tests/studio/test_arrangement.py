@@ -157,11 +157,12 @@ def test_variations_of_chords_are_compared_equally_loud_close_by_and_dragged_out
         assert answer.ok
         assert answer.headers["content-type"] == kind
 
-    change(page, 0, "Fm")
+    another = "Fm" if chords(page)[0] != "Fm" else "Gm"  # what was found depends on the harmonizer's weights
+    change(page, 0, another)
     expect(page.locator(f"{BANDS}:not(.growing)")).to_have_count(3, timeout=3 * SECONDS)
     expect(page.locator("#work")).to_be_hidden()
     page.locator("#sheet .chord").first.click()
     page.get_by_role("button", name="Play it again, otherwise").click()
     expect(page.locator(f"{BANDS}:not(.growing)")).to_have_count(4, timeout=3 * SECONDS)
     expect(page.locator(".lane-note").last).to_contain_text("anew")
-    assert chords(page)[0] == "Fm"
+    assert chords(page)[0] == another
