@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from samuel.diffusion.process import add_noise, alpha_at, cosine_schedule, velocity, x0_from_v
-from samuel.training.objective import StepNoise, error_of_v, told
+from samuel.diffusion.process import add_noise, alpha_at, cosine_schedule, x0_from_v
+from samuel.training.objective import StepNoise, answer, told
 from samuel.training.workers import Workers
 
 Latents = Float[Tensor, "batch channel frame"]
@@ -84,14 +84,9 @@ class Adversary:
         vocal_noise: float,
     ) -> Float[Tensor, ""]:
         """As `training_loss`; the critic's own gradients are added to it on the way."""
-        x = add_noise(accompaniment, draws.noise, draws.alpha)
         given = told(conditions, draws, vocal_noise)
-        predicted = model(x, draws.alpha, given, draws.unconditional).float()
-        alone = getattr(model, "module", model)
-        error = error_of_v(
-            alone, predicted, velocity(accompaniment, draws.noise, draws.alpha), draws.alpha
-        ).mean()
-        guess = x0_from_v(x, predicted, draws.alpha)
+        x, predicted, error = answer(model, given, accompaniment, draws)
+        guess = x0_from_v(x, predicted.float(), draws.alpha)
         given = given * ~draws.unconditional[:, None, None]
         alpha = alpha_at(self.schedule, (draws.chances[:, 0] * NOISIEST * len(self.schedule)).long())
 

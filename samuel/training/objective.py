@@ -112,11 +112,21 @@ def training_loss(
     vocal_noise: float,
 ) -> Float[Tensor, ""]:
     """The error of v, averaged over a batch of normalized latents. `conditions`: `samuel.model.conditions`, or vocals."""
+    return answer(model, told(conditions, draws, vocal_noise), accompaniment, draws)[2]
+
+
+def answer(
+    model: nn.Module,
+    given: Float[Tensor, "batch condition frame"],
+    accompaniment: Latents,
+    draws: StepNoise,
+) -> tuple[Latents, Latents, Float[Tensor, ""]]:
+    """The question (latents under noise), the network's v for it, told what is `given`, and the mean error of that."""
     x = add_noise(accompaniment, draws.noise, draws.alpha)
-    conditions = told(conditions, draws, vocal_noise)
-    predicted = model(x, draws.alpha, conditions, draws.unconditional)
+    predicted = model(x, draws.alpha, given, draws.unconditional)
     alone = getattr(model, "module", model)  # also within DistributedDataParallel
-    return error_of_v(alone, predicted, velocity(accompaniment, draws.noise, draws.alpha), draws.alpha).mean()
+    true = velocity(accompaniment, draws.noise, draws.alpha)
+    return x, predicted, error_of_v(alone, predicted, true, draws.alpha).mean()
 
 
 def told(
