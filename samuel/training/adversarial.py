@@ -5,6 +5,10 @@ that sees the same conditions tells it from a band. Its losses are relativistic 
 penalties on its slope, Huang et al. 2024, "R3GAN") and contrastive (Novack et al. 2025, "ARC": the right conditions
 against another sample's); the penalty is the finite difference of Lin et al. 2025 ("APT"). As in diffusion GANs both are
 shown under noise, so that latents count by how far they stand out of it.
+
+A sampler of few steps asks for more than what stands under the noise of bands: it begins from an arrangement, and goes on from
+guesses of the network's own. So a part of the samples are such questions ("backward simulation", Yin et al. 2024, "DMD2");
+of their answers the critic alone judges, since no band belongs to them.
 """
 
 from typing import Any
@@ -14,8 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from samuel.diffusion.process import add_noise, alpha_at, cosine_schedule, x0_from_v
-from samuel.training.objective import StepNoise, answer, told
+from samuel.diffusion.process import add_noise, alpha_at, cosine_schedule, noise_from_v, x0_from_v
+from samuel.model.conditions import ARRANGEMENT, ARRANGEMENT_KNOWN, CONDITION_CHANNELS
+from samuel.training.objective import Question, StepNoise, told
 from samuel.training.workers import Workers
 
 Latents = Float[Tensor, "batch channel frame"]
@@ -26,6 +31,8 @@ WIDTH, SCALES = 192, 4
 LEARNING_RATE = 2e-4
 NOISIEST = 0.5
 """Of the timesteps, up to which the critic is shown latents under noise."""
+BEGUN, GONE_ON = 0.25, 0.25
+"""Shares of the samples that begin from an arrangement under much noise, and that go on from the guess made there."""
 SLOPE, NUDGE = 0.02, 0.05
 """Weight of the penalty on the critic's slope, and the step by which it is measured."""
 
@@ -85,8 +92,12 @@ class Adversary:
     ) -> Float[Tensor, ""]:
         """As `training_loss`; the critic's own gradients are added to it on the way."""
         given = told(conditions, draws, vocal_noise)
-        x, predicted, error = answer(model, given, accompaniment, draws)
-        guess = x0_from_v(x, predicted.float(), draws.alpha)
+        asked, of_bands = Question.of(accompaniment, draws), torch.ones_like(draws.alpha)
+        if conditions.shape[1] == CONDITION_CHANNELS:
+            asked, of_bands = self._as_a_sampler(model, asked, conditions, given, draws)
+        predicted, errors = asked.answered(model, given, draws.unconditional)
+        error = (errors * of_bands).mean()
+        guess = x0_from_v(asked.x, predicted.float(), asked.alpha)
         given = given * ~draws.unconditional[:, None, None]
         alpha = alpha_at(self.schedule, (draws.chances[:, 0] * NOISIEST * len(self.schedule)).long())
 
@@ -99,6 +110,34 @@ class Adversary:
         pull = F.softplus(real - self.critic(seen(guess), alpha, given)).mean()
         self.critic.requires_grad_(True)
         return error + self._balance(error, pull, predicted) * pull
+
+    @torch.no_grad()
+    def _as_a_sampler(
+        self, model: nn.Module, asked: Question, conditions: Conditions, given: Conditions, draws: StepNoise
+    ) -> tuple[Question, Levels]:
+        """`asked` with a part of it in a sampler's words, and 1 for each sample that still is of a band.
+
+        Of the noisier half of all levels; those that go on do so at a quarter to three quarters of the timestep.
+        """
+        chance, steps = draws.chances[:, 1], len(self.schedule)
+        begun = (
+            (chance < BEGUN + GONE_ON) & ~draws.unconditional & (conditions[:, ARRANGEMENT_KNOWN].amin(1) > 0)
+        )
+        timesteps = (steps + draws.timesteps) // 2
+        alpha = torch.where(begun, alpha_at(self.schedule, timesteps), asked.alpha)
+        x = torch.where(
+            begun[:, None, None], add_noise(conditions[:, ARRANGEMENT], draws.noise, alpha), asked.x
+        )
+        ahead = begun & (chance < GONE_ON)
+        if ahead.any():
+            before = x[ahead], alpha[ahead]
+            alone = getattr(model, "module", model)  # also within DistributedDataParallel
+            v = alone(*before, given[ahead], draws.unconditional[ahead]).float()
+            guess, noise = (part(before[0], v, before[1]) for part in (x0_from_v, noise_from_v))
+            shorter = timesteps[ahead] * (0.25 + 0.5 * chance[ahead] / GONE_ON)
+            alpha[ahead] = alpha_at(self.schedule, shorter.long())
+            x[ahead] = add_noise(guess, noise, alpha[ahead])
+        return Question(x, alpha, asked.v), (~begun).float()
 
     def _balance(self, error: Tensor, pull: Tensor, predicted: Latents) -> Tensor:
         """The weight at which the critic's pull at the guess is `self.weight` times as strong as the error's

@@ -56,7 +56,8 @@ class StepNoise:
     crop_offsets: Float[Tensor, " batch"]
     """Where in its pair each sample's crop lies: 0 at the start, towards 1 at the end."""
     chances: Float[Tensor, "batch 2"]
-    """What a student's teacher is asked, see `samuel.training.distillation`; the first, what a critic is shown."""
+    """What a student and its teacher are asked (`samuel.training.distillation`), and a critic and its network
+    (`samuel.training.adversarial`)."""
     critic_noise: Float[Tensor, "batch 2 channel frame"]
     """See `samuel.training.adversarial`."""
 
@@ -112,21 +113,37 @@ def training_loss(
     vocal_noise: float,
 ) -> Float[Tensor, ""]:
     """The error of v, averaged over a batch of normalized latents. `conditions`: `samuel.model.conditions`, or vocals."""
-    return answer(model, told(conditions, draws, vocal_noise), accompaniment, draws)[2]
+    asked = Question.of(accompaniment, draws)
+    return asked.answered(model, told(conditions, draws, vocal_noise), draws.unconditional)[1].mean()
 
 
-def answer(
-    model: nn.Module,
-    given: Float[Tensor, "batch condition frame"],
-    accompaniment: Latents,
-    draws: StepNoise,
-) -> tuple[Latents, Latents, Float[Tensor, ""]]:
-    """The question (latents under noise), the network's v for it, told what is `given`, and the mean error of that."""
-    x = add_noise(accompaniment, draws.noise, draws.alpha)
-    predicted = model(x, draws.alpha, given, draws.unconditional)
-    alone = getattr(model, "module", model)  # also within DistributedDataParallel
-    true = velocity(accompaniment, draws.noise, draws.alpha)
-    return x, predicted, error_of_v(alone, predicted, true, draws.alpha).mean()
+@dataclass(frozen=True)
+class Question:
+    """What a network is asked: latents `x` at the level `alpha`, of which it is to find `v`."""
+
+    x: Latents
+    alpha: Levels
+    v: Latents
+
+    @classmethod
+    def of(cls, accompaniment: Latents, draws: StepNoise) -> "Question":
+        """A band under the noise of a step."""
+        return cls(
+            add_noise(accompaniment, draws.noise, draws.alpha),
+            draws.alpha,
+            velocity(accompaniment, draws.noise, draws.alpha),
+        )
+
+    def answered(
+        self,
+        model: nn.Module,
+        given: Float[Tensor, "batch condition frame"],
+        unconditional: Bool[Tensor, " batch"],
+    ) -> tuple[Latents, Levels]:
+        """The network's v, told what is `given`, and each sample's error of it."""
+        predicted = model(self.x, self.alpha, given, unconditional)
+        alone = getattr(model, "module", model)  # also within DistributedDataParallel
+        return predicted, error_of_v(alone, predicted, self.v, self.alpha)
 
 
 def told(

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from samuel.diffusion.process import add_noise, cosine_schedule, sigma
+from samuel.model.conditions import ARRANGEMENT, ARRANGEMENT_KNOWN, CONDITION_CHANNELS
 from samuel.training import checkpoint as checkpoints
-from samuel.training.adversarial import Adversary
+from samuel.training.adversarial import BEGUN, GONE_ON, Adversary
 from samuel.training.checkpoint import RunConfig
 from samuel.training.data import TrainingData, load_training_data
 from samuel.training.loop import Trainer
@@ -83,6 +85,58 @@ def test_what_pulls_at_the_network_teaches_the_critic_nothing() -> None:
     loss.backward()
     for name, parameter in against.critic.named_parameters():
         assert torch.equal(parameter.grad, before[name]), name
+
+
+def as_a_sampler(chance: float, known: float = 1.0) -> tuple[torch.Tensor, StepNoise, list]:
+    """Conditions with an arrangement, the draws of a step, and [x, level, what is told] of each forward of a network
+    that guesses silence."""
+    torch.manual_seed(0)
+    conditions, band = torch.randn(2, CONDITION_CHANNELS, 64), torch.randn(2, 64, 64)
+    conditions[:, ARRANGEMENT_KNOWN] = known
+    draws = draw_step_noise(tuple(band.shape), 0, 0, 0.0, CPU)
+    draws = dataclasses.replace(draws, chances=torch.full((2, 2), chance))
+    asked = []
+
+    class OfSilence(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(
+            self, x: torch.Tensor, alpha: torch.Tensor, given: torch.Tensor, _: torch.Tensor
+        ) -> torch.Tensor:
+            asked.append((x, alpha, given))
+            return self.scale * x * (alpha / sigma(alpha))[:, None, None]
+
+    model = OfSilence()
+    against = Adversary(1.0, 64, CONDITION_CHANNELS, CPU, Workers())
+    against.loss(model, conditions, band, draws, 0.0).backward()
+    assert (model.scale.grad is not None and model.scale.grad != 0) == (
+        chance >= BEGUN + GONE_ON or known == 0
+    )
+    return conditions, draws, asked
+
+
+def test_a_critic_judges_what_begins_from_an_arrangement() -> None:
+    """Under the noise of the upper half of levels. With nothing of bands beside it, it has no weight."""
+    conditions, draws, [(x, alpha, _)] = as_a_sampler(chance=GONE_ON + BEGUN / 2)
+    assert (alpha <= float(cosine_schedule()[400])).all()
+    torch.testing.assert_close(x, add_noise(conditions[:, ARRANGEMENT], draws.noise, alpha))
+
+
+def test_a_critic_judges_what_goes_on_from_a_guess() -> None:
+    """Of silence, here: what is left of the noise that the first question had."""
+    _, _, [(x, alpha, _), (further, lower, _)] = as_a_sampler(chance=GONE_ON / 2)
+    assert (lower > alpha).all()
+    noise = x / sigma(alpha)[:, None, None]
+    torch.testing.assert_close(further, sigma(lower)[:, None, None] * noise, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("chance", "known"), [(BEGUN + GONE_ON, 1.0), (0.0, 0.0)])
+def test_bands_are_asked_for_otherwise(chance: float, known: float) -> None:
+    """Elsewhere, and where no arrangement is known."""
+    _, draws, [(_, alpha, _)] = as_a_sampler(chance, known)
+    torch.testing.assert_close(alpha, draws.alpha)
 
 
 def test_a_run_that_was_stopped_goes_on_with_its_critic(data: TrainingData, tmp_path: Path) -> None:
