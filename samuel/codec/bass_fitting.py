@@ -7,7 +7,6 @@ a frame counts by its loudness (power to 0.15). Some thousand steps of a linear 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import cos, pi
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from samuel.codec.bass import BASS_FILE, CONTEXT, BassHead, semitone_powers
 from samuel.codec.codec import Codec
 from samuel.codec.corpus import parts_of
 from samuel.config import FRAME_SAMPLES, LATENT_CHANNELS
+from samuel.learning_rate import warmup_cosine
 
 LOUDNESS_EXPONENT = 0.15
 
@@ -84,9 +84,8 @@ def fit_bass(
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate, weight_decay=config.decay)
     losses = []
     for step in range(config.steps):
-        rising = min(1.0, (step + 1) / config.warmup)
         for group in optimizer.param_groups:
-            group["lr"] = config.rate * rising * 0.5 * (1 + cos(pi * step / config.steps))
+            group["lr"] = config.rate * warmup_cosine(step, config.steps, config.warmup)
         rows = torch.randint(len(inputs), (config.batch,), generator=chance)
         noise = torch.randn(config.batch, LATENT_CHANNELS, 2 * CONTEXT + 1, generator=chance)
         logits = F.conv1d(inputs[rows] + config.noise * noise, head.linear.weight, head.linear.bias)[..., 0]

@@ -8,7 +8,6 @@ Batches are drawn from the step's number alone, so a run that was stopped goes o
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from torch import Tensor
 from samuel.codec.corpus import CorpusPart, parts_in
 from samuel.codec.fitting import fit
 from samuel.codec.mini import MiniAutoencoder, MiniConfig
+from samuel.learning_rate import warmup_cosine
 
 LATENT_PENALTY = 0.1
 
@@ -81,7 +81,7 @@ def train(
     began, losses = time.monotonic(), []
     while step < config.steps:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
+            group["lr"] = config.rate * warmup_cosine(step, config.steps, config.warmup)
         losses.append(float(_step(model, optimizer, parts, lengths, step, config)))
         step += 1
         if step % 50 == 0:
@@ -90,11 +90,6 @@ def train(
         if step % config.save_every == 0 or step == config.steps:
             _save(run, model, optimizer, step, config)
     return model.eval()
-
-
-def learning_rate(step: int, config: CodecTrainingConfig) -> float:
-    rising = min(1.0, (step + 1) / config.warmup)
-    return config.rate * rising * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
 def loss_of(model: MiniAutoencoder, features: Tensor, fine: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ the weights of one that never stopped.
 
 import copy
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from samuel.learning_rate import warmup_cosine
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -67,7 +68,7 @@ def train(
     network.train()
     while step < config.steps:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
+            group["lr"] = config.learning_rate * warmup_cosine(step, config.steps, config.warmup)
         torch.manual_seed(config.seed * 1_000_003 + step)
         value = loss(network, np.random.default_rng((config.seed, step)))
         optimizer.zero_grad()
@@ -85,11 +86,6 @@ def train(
             )
             losses.clear()
     return average.eval()
-
-
-def learning_rate(step: int, config: HarmonizerTrainingConfig) -> float:
-    warm = min(1.0, (step + 1) / config.warmup)
-    return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
 @torch.no_grad()

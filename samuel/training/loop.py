@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samuel.learning_rate import warmup_cosine
 from samuel.model import SamuelUNet
 from samuel.model.precision import autocast
 from samuel.storage import Location, absolute
@@ -37,7 +38,7 @@ from samuel.training.objective import (
     shard,
     training_loss,
 )
-from samuel.training.optimization import learning_rate, make_ema, make_optimizer, update_ema
+from samuel.training.optimization import make_ema, make_optimizer, update_ema
 from samuel.training.plots import Losses
 from samuel.training.results import write_results
 from samuel.training.workers import Workers
@@ -187,7 +188,7 @@ class Trainer:
             self.workers.count,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.total, config)
+            group["lr"] = config.learning_rate * warmup_cosine(step, self.total, config.warmup_steps)
 
         def cropped(latents: Tensor) -> Tensor:
             return crop(latents, draws.crop_offsets, config.crop_frames)

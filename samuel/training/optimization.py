@@ -1,7 +1,6 @@
-"""Learning rate and averaging of weights, as functions of the step."""
+"""The optimizer, and the averaging of weights."""
 
 import copy
-import math
 from typing import TypeVar
 
 import torch
@@ -24,15 +23,6 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
         lr=config.learning_rate,
         fused=True,
     )
-
-
-def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
-    """Linear warm-up, then a cosine down to zero at step `total`."""
-    warmup = min(config.warmup_steps, total // 10)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    done = (step - warmup) / max(1, total - warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def make_ema(model: Model) -> Model:

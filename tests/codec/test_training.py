@@ -8,7 +8,7 @@ from samuel import audio
 from samuel.codec import load_codec, training
 from samuel.codec.corpus import parts_in, prepare
 from samuel.codec.mini import Features, MiniAutoencoder, MiniConfig
-from samuel.codec.training import CodecTrainingConfig, learning_rate, loss_of, train
+from samuel.codec.training import CodecTrainingConfig, loss_of, train
 
 SMALL = MiniConfig(encoder_width=16, encoder_blocks=1, decoder_width=16, decoder_blocks=1, context=1)
 QUICK = CodecTrainingConfig(steps=4, batch=4, frames=12, warmup=2, fit_frames=60, save_every=2)
@@ -112,14 +112,6 @@ def test_latents_of_the_closed_form_are_white(features, tmp_path):
 def test_nothing_to_train_on_is_said(tmp_path):
     with pytest.raises(ValueError, match="found none of 12 frames"):
         train(tmp_path, tmp_path / "run", QUICK, SMALL)
-
-
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    config = CodecTrainingConfig(steps=1000, warmup=10)
-    rates = [learning_rate(step, config) for step in range(1001)]
-    assert rates[0] == pytest.approx(config.rate / 10)
-    assert max(rates) == pytest.approx(config.rate, rel=1e-3)
-    assert rates[1000] == pytest.approx(0, abs=1e-12)
 
 
 def test_band_limiting_cuts_the_treble_of_half_the_excerpts():

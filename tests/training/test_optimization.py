@@ -1,24 +1,10 @@
-"""Learning rate and averaged weights against their closed forms."""
+"""Averaged weights against their closed form."""
 
 import pytest
 from torch import nn
 
 from samuel.training import TrainingConfig
-from samuel.training.optimization import learning_rate, make_ema, make_optimizer, update_ema
-
-
-def test_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
-    config = TrainingConfig(warmup_steps=10)
-    rates = [learning_rate(step, 1000, config) for step in range(1000)]
-    assert rates[0] == pytest.approx(3.5e-5)
-    assert rates[9] == max(rates) == pytest.approx(3.5e-4)
-    assert rates[505] == pytest.approx(3.5e-4 / 2, rel=1e-3)
-    assert rates[-1] < 1e-8
-    assert learning_rate(5000, 1000, config) == pytest.approx(0, abs=1e-12)
-
-
-def test_warm_up_is_short_in_a_short_run() -> None:
-    assert learning_rate(5, 50, TrainingConfig(warmup_steps=200)) == pytest.approx(3.5e-4, rel=0.01)
+from samuel.training.optimization import make_ema, make_optimizer, update_ema
 
 
 def test_average_is_exponential_after_its_warm_up() -> None:
