@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from samuel.codec.bass import BASS_FILE, BassHead
 from samuel.codec.codec import Codec
 from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS, SAMPLE_RATE
+from samuel.storage.one_file import only_file
 
 MINI_FOLDER = Path(__file__).parent / "weights"
 STABLE_AUDIO_OPEN = "stabilityai/stable-audio-open-1.0"
@@ -110,13 +111,7 @@ def _find(path: Path) -> tuple[Path, Path]:
     elif path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES and p.name != BASS_FILE)
         found = [p for p in files if p.suffix == ".safetensors"] or files
-        if len(found) != 1:
-            names = ", ".join(p.name for p in found) or "none"
-            raise ValueError(
-                f"{path}: expected one checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), found {names}; "
-                "pass the checkpoint file itself"
-            )
-        checkpoint = found[0]
+        checkpoint = only_file(path, found, f"checkpoint ({', '.join(CHECKPOINT_SUFFIXES)})")
     else:
         raise ValueError(
             f'{path}: no such codec; expected "mini", "stable-audio-open", or a local folder or checkpoint'

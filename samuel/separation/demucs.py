@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from samuel.config import AUDIO_CHANNELS, SAMPLE_RATE
+from samuel.storage.one_file import only_file
 
 OVERLAP = 0.25  # of a segment, as Demucs has it
 HUB_SECONDS = 10.0  # for the hub to answer at all
@@ -101,13 +102,7 @@ def _local_files(path: Path) -> tuple[str, list[Path], dict[str, Any]]:
     """(label, weight files, bag) of a local model."""
     if path.is_dir():
         found = sorted(path.glob("*.yaml")) or sorted([*path.glob("*.safetensors"), *path.glob("*.th")])
-        if len(found) != 1:
-            names = ", ".join(file.name for file in found) or "none"
-            raise WeightsUnavailable(
-                f"expected one model (.yaml, .safetensors or .th) in {path}; found {names}. "
-                "Give the path of the file instead of the folder's to choose one."
-            )
-        path = found[0]
+        path = only_file(path, found, "model (.yaml, .safetensors or .th)")
     if path.suffix != ".yaml":
         return path.stem, [path], {}
     bag = yaml.safe_load(path.read_text())
