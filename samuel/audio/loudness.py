@@ -115,19 +115,19 @@ def limit(audio: Audio, true_peak_db: float) -> Audio:
     return limited * _amplitude(-excess) if excess > 0 else limited
 
 
-def encoded(audio: Audio, file_format: str, true_peak_db: float = TRUE_PEAK_DB) -> bytes:
-    """A file of one of `samuel.audio.FILE_FORMATS`, whose true peaks are at most `true_peak_db` when it is decoded.
+def encoded(audio: Audio, file_format: str) -> bytes:
+    """A file of one of `samuel.audio.FILE_FORMATS`, whose true peaks are at most `TRUE_PEAK_DB` when it is decoded.
 
     What a lossy codec adds to the peaks is known only afterwards (0.4 to 1.2 dB on mixes of drums and voice); where it
     is too much, the audio is limited by as much more and encoded again: that costs half the loudness of turning it down.
     """
-    ceiling = true_peak_db
+    ceiling = TRUE_PEAK_DB
     for _ in range(ENCODINGS):
         file = io.BytesIO()
         write(file, limit(audio, ceiling), file_format)
         if file_format in EXACT_FORMATS:
             break
-        excess = true_peak(decode(io.BytesIO(file.getvalue()))) - true_peak_db
+        excess = true_peak(decode(io.BytesIO(file.getvalue()))) - TRUE_PEAK_DB
         if excess <= 0:
             break
         ceiling -= excess + MARGIN_DB
