@@ -1,14 +1,22 @@
 """Songs whose accompaniment is known -> a table that says how well generation follows the singer. Run with --help."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
 from jobs.runtime.errors import user_errors
 
 if TYPE_CHECKING:
+    from jobs.runtime.worker_pool import WorkerPool
     from samuel.catalogue.songs import Song
+    from samuel.evaluation.trial import Variation
+
+Songs = dict[str, list["Song"]]
+"""By kind, "rendered songs" and "real songs"."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -85,26 +93,15 @@ def main(
         python jobs/prove.py --songs stems --out proof --try guidance=1 --try guidance=4 --try steps=50
         python jobs/prove.py --songs stems --real songs --checkpoint runs/first --out proof
     """
-    from rich.console import Console
-    from rich.markup import escape
-
-    from jobs.runtime.actor_pool import pool
     from jobs.runtime.cluster import connect
-    from jobs.runtime.progress import show_progress
     from jobs.runtime.worker_pool import choose_workers
-    from samuel.evaluation.proof_figures import plots, spectrograms
-    from samuel.evaluation.proof_report import SongResults, markdown, rows_table
-    from samuel.evaluation.report import parquet_of
-    from samuel.evaluation.trial import JUDGES, AlignmentRun, Variation, fingerprint, parse_variation
+    from samuel.evaluation.trial import JUDGES, Variation, parse_variation
     from samuel.generation import PRETRAINED
-    from samuel.storage import absolute, check_writable, is_s3, join, write_atomic
+    from samuel.storage import absolute, check_writable, is_s3
     from samuel.storage.overwriting import refuse_within
-    from samuel.training import load_for_generation
 
     console = Console(soft_wrap=True, highlight=False)
     with user_errors(console):
-        if not songs and not real:
-            raise ValueError("give --songs (rendered, with their truth), or --real (whole songs), or both")
         if split not in ("test", "validation", "all"):
             raise ValueError(f"expected --split test, validation or all, got {split!r}")
         if judge not in JUDGES:
@@ -116,76 +113,110 @@ def main(
         refuse_within(out, {"a folder of songs": [*(songs or ()), *([real] if real else ())]})
         check_writable(out)
         cluster = connect()
-        chosen = choose_workers(cluster, device, workers)
+        workers_of = choose_workers(cluster, device, workers)
         if cluster.nodes > 1 and not is_s3(out):
             console.print(f"[yellow]{escape(out)} must lie on a file system that all nodes share[/]")
-        loader = AlignmentRun(absolute(out), (), (), {}, seconds)
         with console.status("loading"):
-            prints = tuple(
-                fingerprint(load_for_generation(one.checkpoint), loader.generator(one).codec, one, seconds)
-                for one in variations
-            )
-            codecs = {one.codec: loader.generator(one).codec.decoding for one in variations}
-        arguments: dict[str, Any] = {"out": absolute(out), "variations": variations, "fingerprints": prints}
-        arguments |= {
-            "codecs": codecs,
-            "seconds": seconds,
-            "device": chosen.device,
-            "threads": chosen.threads,
-            "judge": judge,
-            "others": {
-                song.song_id: some[(place + 1) % len(some)]
-                for some in found.values()
-                for place, song in enumerate(some)
-            },
-        }
-        everyone = [song for some in found.values() for song in some]
-        failures: dict[str, str] = {}
-        with show_progress("songs", len(everyone), console) as count:
-            rows = [asdict(song) for song in everyone]
-            for row in pool(rows, Try, (arguments,), chosen, key="song_id"):
-                count(seconds * len(variations))
-                if row["error"]:
-                    console.print(f"[red]{escape(row['title'])}: {escape(row['error'])}[/]")
-                    failures[row["song_id"]] = row["error"]
-        trial = AlignmentRun(**arguments | {"device": "cpu"})
-        good = {name: [song for song in some if song.song_id not in failures] for name, some in found.items()}
-        for name, some in good.items():
-            if len(some) < 2:
-                console.print(f"[red]of the {name}, fewer than two went well: nothing to compare[/]")
-        parts = [SongResults.read(name, some, trial) for name, some in good.items() if len(some) > 1]
-        if not parts:
-            raise ValueError("too few songs went well; what was made of them is kept for another run")
-        files: dict[str, Any] = {
-            "proof.md": markdown(parts, seconds, failures, base).encode(),
-            "proof.png": plots(parts),
-            "spectrograms.png": spectrograms(parts[0], trial),
-            "proof.parquet": parquet_of(rows_table(parts)),
-        }
-        for file, data in files.items():
-            write_atomic(join(out, file), data)
-    console.print(files["proof.md"].decode(), markup=False)
+            run = alignment_run(absolute(out), variations, seconds, judge, found)
+        failures = generate_all(run, found, workers_of, console)
+        report = write_report(run, found, failures, console)
+    console.print(report, markup=False)
     console.print(f"in {absolute(out)}: proof.md, proof.png, spectrograms.png, proof.parquet, audio/")
 
 
-def songs_to_prove(
-    rendered: list[str], real: str | None, split: str, limit: int | None
-) -> dict[str, list["Song"]]:
+def songs_to_prove(rendered: list[str], real: str | None, split: str, limit: int | None) -> Songs:
     """The songs by kind, two of each or more. Raises ValueError where there are fewer."""
     from samuel.catalogue.songs import read_catalogue
 
-    found: dict[str, list[Song]] = {}
+    found: Songs = {}
     if rendered:
         stems = [song for folder in rendered for song in read_catalogue(folder).songs if song.kind == "stems"]
         found["rendered songs"] = [song for song in stems if split in ("all", song.split)]
     if real:
         found["real songs"] = [song for song in read_catalogue(real).songs if song.kind == "audio"]
+    if not found:
+        raise ValueError("give --songs (rendered, with their truth), or --real (whole songs), or both")
     for name, some in found.items():
         if len(some[:limit]) < 2:
             raise ValueError(
                 f"expected two {name} or more, as one is compared with the others; found {len(some)}"
             )
     return {name: some[:limit] for name, some in found.items()}
+
+
+def alignment_run(
+    out: str, variations: tuple["Variation", ...], seconds: float, judge: str, found: Songs
+) -> dict[str, Any]:
+    """The arguments of `AlignmentRun` that all workers share."""
+    from samuel.evaluation.trial import AlignmentRun, fingerprint
+    from samuel.training import load_for_generation
+
+    loader = AlignmentRun(out, (), (), {}, seconds)
+    return {
+        "out": out,
+        "variations": variations,
+        "fingerprints": tuple(
+            fingerprint(load_for_generation(one.checkpoint), loader.generator(one).codec, one, seconds)
+            for one in variations
+        ),
+        "codecs": {one.codec: loader.generator(one).codec.decoding for one in variations},
+        "seconds": seconds,
+        "judge": judge,
+        "others": {
+            song.song_id: some[(place + 1) % len(some)]
+            for some in found.values()
+            for place, song in enumerate(some)
+        },
+    }
+
+
+def generate_all(
+    run: Mapping[str, Any], found: Songs, workers: "WorkerPool", console: Console
+) -> dict[str, str]:
+    """Every band of every song, in a pool of workers. Returns the errors of songs that failed, by song id."""
+    from jobs.runtime.actor_pool import pool
+    from jobs.runtime.progress import show_progress
+
+    rows = [asdict(song) for some in found.values() for song in some]
+    arguments = {**run, "device": workers.device, "threads": workers.threads}
+    failures: dict[str, str] = {}
+    with show_progress("songs", len(rows), console) as count:
+        for row in pool(rows, Try, (arguments,), workers, key="song_id"):
+            count(run["seconds"] * len(run["variations"]))
+            if row["error"]:
+                console.print(f"[red]{escape(row['title'])}: {escape(row['error'])}[/]")
+                failures[row["song_id"]] = row["error"]
+    return failures
+
+
+def write_report(run: Mapping[str, Any], found: Songs, failures: dict[str, str], console: Console) -> str:
+    """Writes the report's files. Returns it as text. Raises ValueError where fewer than two songs went well."""
+    from samuel.evaluation.proof_figures import plots, spectrograms
+    from samuel.evaluation.proof_report import SongResults, markdown, rows_table
+    from samuel.evaluation.report import parquet_of
+    from samuel.evaluation.trial import AlignmentRun
+    from samuel.storage import join, write_atomic
+
+    trial = AlignmentRun(**run)
+    parts = []
+    for name, some in found.items():
+        good = [song for song in some if song.song_id not in failures]
+        if len(good) > 1:
+            parts.append(SongResults.read(name, good, trial))
+        else:
+            console.print(f"[red]of the {name}, fewer than two went well: nothing to compare[/]")
+    if not parts:
+        raise ValueError("too few songs went well; what was made of them is kept for another run")
+    report = markdown(parts, run["seconds"], failures, run["variations"][0])
+    files = {
+        "proof.md": report.encode(),
+        "proof.png": plots(parts),
+        "spectrograms.png": spectrograms(parts[0], trial),
+        "proof.parquet": parquet_of(rows_table(parts)),
+    }
+    for file, data in files.items():
+        write_atomic(join(run["out"], file), data)
+    return report
 
 
 if __name__ == "__main__":

@@ -6,12 +6,16 @@ import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from jobs.runtime.errors import user_errors
+
+if TYPE_CHECKING:
+    from samuel.rendering.library import ScoreFile
+    from samuel.rendering.renderer import Options
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -76,12 +80,8 @@ def main(
         python jobs/render_songs.py --scores scores --out stems --soundfont one.sf2 --soundfont other.sf3
         python jobs/build_popdb.py --help       # takes the stems folder from here
     """
-    from jobs.runtime.actor_pool import pool
-    from jobs.runtime.cluster import connect
-    from jobs.runtime.worker_pool import choose_workers
     from samuel.rendering.library import collection_name, find_scores, unpack
-    from samuel.rendering.renderer import Options, load_soundfonts
-    from samuel.storage.overwriting import refuse_overwriting, refuse_within
+    from samuel.rendering.renderer import Options
 
     options = Options(
         out=out.resolve(),
@@ -92,16 +92,7 @@ def main(
         mixes=mixes.resolve() if mixes else None,
         mix_format=mix_format.value,
     )
-    try:
-        refuse_overwriting({"the scores": [scores]}, {"--out": [out]})
-        if mixes:
-            refuse_within(mixes, {"the stems folder": [out]}, "--mixes")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    try:
-        load_soundfonts(options.soundfonts)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--soundfont") from error
+    _check(options, scores)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".scores-") as unpacked:  # in OUT: every node sees it
         try:
@@ -109,27 +100,50 @@ def main(
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--scores") from error
         wanted = [score for score in found if only in score.song_id][:limit]
-        rows = [
-            {"song_id": score.song_id, "score": str(score.path.resolve())}
-            for score in wanted
-            if not options.is_done(score.song_id)
-        ]
-        typer.echo(f"{len(wanted)} scores, {len(wanted) - len(rows)} of them rendered before")
-        if not rows:
-            return
-        began = time.monotonic()
-        seconds, failures = 0.0, []
-        with user_errors(Console(stderr=True)):
-            chosen = choose_workers(connect(), "cpu", workers)
-            for report in pool(rows, RenderSong, (asdict(options),), chosen, key="song_id"):
-                seconds += report.get("seconds", 0.0)
-                if report["error"]:
-                    failures.append({"song_id": report["song_id"], "error": report["error"]})
-                    typer.echo(f"failed: {report['song_id']}: {report['error']}", err=True)
-    (out / "failures.jsonl").write_text("".join(json.dumps(failure) + "\n" for failure in failures))
+        missing = [score for score in wanted if not options.is_done(score.song_id)]
+        typer.echo(f"{len(wanted)} scores, {len(wanted) - len(missing)} of them rendered before")
+        if missing:
+            render(missing, options, workers)
+
+
+def _check(options: "Options", scores: Path) -> None:
+    """Before anything is made. Raises typer.BadParameter for folders in one another, and for what is no SoundFont."""
+    from samuel.rendering.renderer import load_soundfonts
+    from samuel.storage.overwriting import refuse_overwriting, refuse_within
+
+    try:
+        refuse_overwriting({"the scores": [scores]}, {"--out": [options.out]})
+        if options.mixes:
+            refuse_within(options.mixes, {"the stems folder": [options.out]}, "--mixes")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    try:
+        load_soundfonts(options.soundfonts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--soundfont") from error
+
+
+def render(scores: "list[ScoreFile]", options: "Options", workers: int | None) -> None:
+    """Renders them in a pool of workers; writes failures.jsonl and tells what came of it."""
+    from jobs.runtime.actor_pool import pool
+    from jobs.runtime.cluster import connect
+    from jobs.runtime.worker_pool import choose_workers
+
+    rows = [{"song_id": score.song_id, "score": str(score.path.resolve())} for score in scores]
+    began = time.monotonic()
+    seconds, failures = 0.0, []
+    with user_errors(Console(stderr=True)):
+        chosen = choose_workers(connect(), "cpu", workers)
+        for report in pool(rows, RenderSong, (asdict(options),), chosen, key="song_id"):
+            seconds += report.get("seconds", 0.0)
+            if report["error"]:
+                failures.append({"song_id": report["song_id"], "error": report["error"]})
+                typer.echo(f"failed: {report['song_id']}: {report['error']}", err=True)
+    lines = (json.dumps(failure) + "\n" for failure in failures)
+    (options.out / "failures.jsonl").write_text("".join(lines))
     wall = time.monotonic() - began
     typer.echo(
-        f"{len(rows) - len(failures)} songs in {out}: {seconds / 3600:.2f} h of audio in {wall:.0f} s "
+        f"{len(rows) - len(failures)} songs in {options.out}: {seconds / 3600:.2f} h of audio in {wall:.0f} s "
         f"({seconds / wall:.0f} x real time), {len(failures)} failed"
     )
 
