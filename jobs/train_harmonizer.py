@@ -61,13 +61,8 @@ def main(
     """
     import torch
 
-    from samuel.harmonizing.beat_network import BeatNetwork
-    from samuel.harmonizing.beat_training import beat_loss, judge_beats
-    from samuel.harmonizing.chord_training import chord_loss, hear_all, judge_chords
-    from samuel.harmonizing.examples import side_of, split
-    from samuel.harmonizing.network import ChordNetwork
-    from samuel.harmonizing.training import HarmonizerTrainingConfig, load_weights, save_weights, train
-    from samuel.rendering.library import score_name
+    from samuel.harmonizing.examples import split
+    from samuel.harmonizing.training import HarmonizerTrainingConfig, save_weights, train
 
     if begin and len(part or Part) != 1:
         raise typer.BadParameter("weights are of one network: say which by --part", param_hint="--begin")
@@ -85,36 +80,55 @@ def main(
     config = HarmonizerTrainingConfig(steps=steps, seed=seed)
     for name in part or list(Part):
         torch.manual_seed(seed)
-        network: Any
-        judge: Callable[[Any], Any]
         if name is Part.chords:
-            typer.echo(
-                f"chords: {len(learn)} songs to learn from, {len(judged)} held out; their beats are found first"
-            )
-            network, loss, judge = (
-                load_weights(ChordNetwork, begin) if begin else ChordNetwork(loops=True),
-                partial(chord_loss, lessons=learn, heard=hear_all(learn, seed)),
-                partial(judge_chords, songs=judged),
-            )
+            network, loss, judge = _chords(learn, judged, begin, seed)
         else:
-            teachers = {score_name(lesson.song_id) for lesson in learn}
-            voices = _voices(folders, out / "voices")
-            rendered = [voice for voice in voices if score_name(voice.song_id) in teachers]
-            held_out = [voice for voice in voices if side_of(voice.song_id) == "validation"]
-            typer.echo(
-                f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
-            )
-            network, loss, judge = (
-                load_weights(BeatNetwork, begin) if begin else BeatNetwork(),
-                partial(beat_loss, lessons=learn, rendered=rendered),
-                partial(judge_beats, voices=held_out),
-            )
+            network, loss, judge = _beats(learn, _voices(folders, out / "voices"), begin)
         try:
             trained = train(network, loss, partial(_in_words, judge), out / f"{name}.pt", config, typer.echo)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--out") from error
         save_weights(trained, out / f"{name}.safetensors")
         typer.echo(f"weights in {(out / name).resolve()}.safetensors")
+
+
+Training = tuple[Any, Callable[..., Any], Callable[[Any], Any]]
+"""A network, its loss, and what judges it while it trains."""
+
+
+def _chords(learn: "list[SongLesson]", judged: "list[SongLesson]", begin: Path | None, seed: int) -> Training:
+    from samuel.harmonizing.chord_training import chord_loss, hear_all, judge_chords
+    from samuel.harmonizing.network import ChordNetwork
+    from samuel.harmonizing.training import load_weights
+
+    typer.echo(
+        f"chords: {len(learn)} songs to learn from, {len(judged)} held out; their beats are found first"
+    )
+    return (
+        load_weights(ChordNetwork, begin) if begin else ChordNetwork(loops=True),
+        partial(chord_loss, lessons=learn, heard=hear_all(learn, seed)),
+        partial(judge_chords, songs=judged),
+    )
+
+
+def _beats(learn: "list[SongLesson]", voices: "list[VoiceLesson]", begin: Path | None) -> Training:
+    from samuel.harmonizing.beat_network import BeatNetwork
+    from samuel.harmonizing.beat_training import beat_loss, judge_beats
+    from samuel.harmonizing.examples import side_of
+    from samuel.harmonizing.training import load_weights
+    from samuel.rendering.library import score_name
+
+    teachers = {score_name(lesson.song_id) for lesson in learn}
+    rendered = [voice for voice in voices if score_name(voice.song_id) in teachers]
+    held_out = [voice for voice in voices if side_of(voice.song_id) == "validation"]
+    typer.echo(
+        f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
+    )
+    return (
+        load_weights(BeatNetwork, begin) if begin else BeatNetwork(),
+        partial(beat_loss, lessons=learn, rendered=rendered),
+        partial(judge_beats, voices=held_out),
+    )
 
 
 def _in_words(judge: Callable[[Any], Any], network: Any) -> str:
@@ -157,8 +171,8 @@ def _read(source: Path, out: Path) -> list["SongLesson"]:
 
     from jobs.runtime.progress import show_progress
     from samuel.harmonizing.examples import SongLesson, append_lesson, read_lessons
+    from samuel.lead_sheet.notation.written import ScoreError
     from samuel.rendering.library import collection_name, find_scores, read_score, unpack
-    from samuel.rendering.score import ScoreError
 
     name = collection_name(source)
     kept, done = out / f"{name}.jsonl", out / f"{name}.done"

@@ -15,15 +15,17 @@ import numpy as np
 
 from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.chord_names import chord_name, key_name, parse_chord_name
+from samuel.lead_sheet.notation.midi import read_midi_file
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError, parse_key
 from samuel.lead_sheet.signatures import Metre
-from samuel.lead_sheet.tempo_map import clock_of
 from samuel.lead_sheet.text import metre_name, parse_metre
 
 TICKS = 480  # a quarter
-PLAYED_TEMPO = 500_000  # microseconds a quarter, where none is written
 FIRST_BEAT, END, UNKNOWN = "first beat", "end", "?"
 SAME_TEMPO = 2e-4  # seconds that a beat may be off before the tempo is written anew
+SAME_QUARTER = 1e-6
+HEARD = 0.2  # of a beat: what sounds longer is of its chord
 SLIVER = 0.05  # of a beat: what sticks out of the last one is none
 NO_CHORDS = ("melody", "vocal", "voice", "click", "metronome")
 MOST_BARS_A_MARKER = 4.0  # sparser ones are rehearsal letters, where there are notes
@@ -76,26 +78,17 @@ def write(sheet: LeadSheet, path: Path) -> None:
 
 def read(path: Path) -> LeadSheet:
     """Raises LeadSheetError for what is no MIDI, or has no chords."""
-    import mido
-
     try:
-        midi = mido.MidiFile(str(path))
-        tracks = [_absolute(track) for track in midi.tracks]
-    except Exception as error:  # mido raises what the bytes happen to cause
-        raise LeadSheetError(f"not readable as MIDI ({type(error).__name__}: {error})") from error
-    resolution = midi.ticks_per_beat or TICKS
-    events = sorted((event for track in tracks for event in track), key=lambda event: event[0])
-    last = max((at for at, _ in events), default=0)
-    tempi = {0: PLAYED_TEMPO} | {at: m.tempo for at, m in events if m.type == "set_tempo"}
-    second = clock_of({float(at): tempo / resolution / 1e6 for at, tempo in tempi.items()})
-    texts = [(at, m.text.strip()) for at, m in events if m.type in ("marker", "text", "lyrics", "cue_marker")]
-    first = next((at for at, text in texts if text.lower() == FIRST_BEAT), 0)
-    stop = next((at for at, text in texts if text.lower() == END), last)
-    beats, downbeats, metre = _beats(events, resolution, first, stop)
-    bar_ticks = metre.beats * _quarters(metre) * resolution
-    notes = _notes(tracks)
-    chords = _named(texts, last)
-    if notes and chords and last / len(chords) > MOST_BARS_A_MARKER * bar_ticks:
+        midi = read_midi_file(path)
+    except ScoreError as error:
+        raise LeadSheetError(str(error)) from error
+    first = next((at for at, text in midi.texts if text.lower() == FIRST_BEAT), 0.0)
+    stop = next((at for at, text in midi.texts if text.lower() == END), midi.end)
+    beats, downbeats, metre = _beats(midi.signatures, first, stop)
+    tracks = [track for track in midi.tracks if not any(word in track.name.lower() for word in NO_CHORDS)]
+    notes = [note for track in tracks for note in _struck_anew(track.notes)]
+    chords = _named(midi.texts, midi.end)
+    if notes and chords and midi.end / len(chords) > MOST_BARS_A_MARKER * metre.beats * _quarters(metre):
         chords = []
     chords = chords or _sounding(notes, [*beats, stop])
     if not any(chord.root is not None for chord in chords):
@@ -103,12 +96,13 @@ def read(path: Path) -> LeadSheet:
             "MIDI without chords: expected markers such as Am or C/G, or a track that plays chords; "
             "give its tempo and your chords as options instead: --bpm 92 --chords '| Am | F |'"
         )
-    keys = [m.key for _, m in events if m.type == "key_signature"]
     return LeadSheet(
-        beats=tuple(second(at) for at in beats),
-        downbeats=tuple(second(at) for at in downbeats),
-        chords=tuple(replace(c, start=second(c.start), end=second(c.end)) for c in chords),
-        key=parse_key(keys[0]) if keys else None,
+        beats=tuple(midi.seconds(np.array(beats)).tolist()),
+        downbeats=tuple(midi.seconds(np.array(downbeats)).tolist()),
+        chords=tuple(
+            replace(c, start=float(midi.seconds(c.start)), end=float(midi.seconds(c.end))) for c in chords
+        ),
+        key=parse_key(midi.key) if midi.key else None,
         metre=metre,
     )
 
@@ -179,36 +173,24 @@ def _track(events: list[tuple[int, Any]]) -> Any:
     return track
 
 
-def _absolute(track: Any) -> list[tuple[int, Any]]:
-    at, events = 0, []
-    for message in track:
-        at += message.time
-        events.append((at, message))
-    return events
-
-
 def _beats(
-    events: list[tuple[int, Any]], resolution: int, first: int, stop: int
-) -> tuple[list[int], list[int], Metre]:
-    """Ticks of beats and downbeats, and the metre that holds longest."""
-    signatures = {0: (4, 4)} | {
-        at: (m.numerator, m.denominator) for at, m in events if m.type == "time_signature"
-    }
-    changes = [*sorted(at for at in signatures if at < stop or at == 0), stop]
-    beats: list[int] = []
-    downbeats: list[int] = []
-    held: dict[Metre, int] = {}
-    for start, end in pairwise(changes):
-        above, below = signatures[start]
+    signatures: list[tuple[float, Signature]], first: float, stop: float
+) -> tuple[list[float], list[float], Metre]:
+    """Quarters of beats and downbeats, and the metre that holds longest."""
+    signatures = [change for change in signatures if change[0] < stop or change[0] == 0]
+    beats: list[float] = []
+    downbeats: list[float] = []
+    held: dict[Metre, float] = {}
+    for (start, (above, below)), (end, _) in pairwise([*signatures, (stop, (4, 4))]):
         try:
             metre = parse_metre(f"{above}/{below}")
         except LeadSheetError:
             metre, below = Metre(above), 4
-        step = resolution * 4 / below * (3 if metre.division == 3 else 1)
-        held[metre] = held.get(metre, 0) + end - start
+        step = 4 / below * (3 if metre.division == 3 else 1)
+        held[metre] = held.get(metre, 0.0) + end - start
         for number in range(int(np.ceil((end - start) / step - SLIVER))):
-            at = start + round(number * step)
-            if at >= first:
+            at = start + number * step
+            if at > first - SAME_QUARTER:
                 beats.append(at)
                 downbeats += [at] if number % metre.beats == 0 else []
     metre = max(held, key=lambda metre: held[metre])
@@ -217,8 +199,8 @@ def _beats(
     return beats, downbeats, metre
 
 
-def _named(texts: list[tuple[int, str]], last: int) -> list[Chord]:
-    """Chords, in ticks, of texts that are chord names, if most are."""
+def _named(texts: list[tuple[float, str]], last: float) -> list[Chord]:
+    """Chords, in quarters, of texts that are chord names, if most are."""
     names = [(at, text) for at, text in texts if text.lower() not in (FIRST_BEAT, END, "")]
     chords: list[Chord] = []
     others = 0
@@ -227,43 +209,34 @@ def _named(texts: list[tuple[int, str]], last: int) -> list[Chord]:
         if text == UNKNOWN or end <= at:
             continue
         try:
-            chords.append(parse_chord_name(text, float(at), float(end)))
+            chords.append(parse_chord_name(text, at, end))
         except LeadSheetError:
             others += 1
     return chords if len(chords) > others else []
 
 
-def _notes(tracks: list[list[tuple[int, Any]]]) -> list[tuple[int, int, int]]:
-    """(start, end, pitch) of the notes of every pitched track that may play chords."""
-    notes = []
-    for track in tracks:
-        name = next((m.name.lower() for _, m in track if m.type == "track_name"), "")
-        if any(word in name for word in NO_CHORDS):
-            continue
-        sounding: dict[tuple[int, int], int] = {}
-        for at, message in track:
-            if message.type not in ("note_on", "note_off") or message.channel == 9:
-                continue
-            place = (message.channel, message.note)
-            if place in sounding:
-                notes.append((sounding.pop(place), at, message.note))
-            if message.type == "note_on" and message.velocity:
-                sounding[place] = at
-    return notes
+def _struck_anew(notes: list[Note]) -> list[Note]:
+    """Of a track, each ends where its pitch is struck again."""
+    by_pitch = sorted(notes, key=lambda note: (note.pitch, note.start))
+    following = [*by_pitch[1:], None]
+    return [
+        replace(note, end=min(note.end, after.start)) if after and after.pitch == note.pitch else note
+        for note, after in zip(by_pitch, following, strict=True)
+    ]
 
 
-def _sounding(notes: list[tuple[int, int, int]], edges: list[int]) -> list[Chord]:
+def _sounding(notes: list[Note], edges: list[float]) -> list[Chord]:
     """The chord of each beat that fits its notes best; equal neighbours are one."""
     chords: list[Chord] = []
     for start, end in pairwise(edges):
-        inside = [
-            (min(b, end) - max(a, start), pitch) for a, b, pitch in notes if min(b, end) - max(a, start) > 0
-        ]
-        found = Chord(float(start), float(end))
-        pitches = {pitch % 12 for length, pitch in inside if length > 0.2 * (end - start)}
+        held = [(min(note.end, end) - max(note.start, start), note.pitch) for note in notes]
+        inside = [(length, pitch) for length, pitch in held if length > 0]
+        found = Chord(start, end)
+        least = HEARD * (end - start) + SAME_QUARTER
+        pitches = {pitch % 12 for length, pitch in inside if length > least}
         if len(pitches) > 1:
             bass = min(pitch for _, pitch in inside) % 12
-            found = replace(best_chord(pitches, bass), start=float(start), end=float(end))
+            found = replace(best_chord(pitches, bass), start=start, end=end)
         before = chords[-1] if chords else None
         if before and replace(before, start=0.0, end=1.0) == replace(found, start=0.0, end=1.0):
             chords[-1] = replace(before, end=found.end)

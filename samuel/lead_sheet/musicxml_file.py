@@ -1,4 +1,4 @@
-"""Lead sheets as MusicXML, with music21: bars with chord symbols over rests, metre, key, tempo.
+"""Lead sheets as MusicXML, written with music21: bars with chord symbols over rests, metre, key, tempo.
 
 MusicXML counts quarters: a tempo a bar says how long they are, and a field "first-beat" in its metadata when the
 first one is, in seconds. Repeats are played out. A file without a tempo is read at 120 bpm, as players play it, with
@@ -7,14 +7,18 @@ first one is, in seconds. Repeats are played out. A file without a tempo is read
 
 import contextlib
 import warnings
+from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samuel.lead_sheet.chord import NOTE_NAMES, Chord, quality_of
+from samuel.lead_sheet.chord import NOTE_NAMES, Chord
+from samuel.lead_sheet.notation.musicxml import Sheet, read_musicxml
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError
 from samuel.lead_sheet.signatures import Key, Metre
 from samuel.lead_sheet.tempo_map import clock_of
@@ -36,7 +40,6 @@ CHANGED = {
 }  # fmt: skip
 """Qualities that are others of which the fifth is left out or lowered."""
 
-_QUALITIES = {kind: quality for quality, kind in KINDS.items()}
 FIRST_BEAT = "first-beat"
 PLAYED_BPM = 120.0
 SAME_TEMPO = 0.002  # share by which a bar's tempo may differ before it is written anew
@@ -98,58 +101,48 @@ def write(sheet: LeadSheet, path: Path) -> None:
 
 def read(path: Path) -> LeadSheet:
     """Raises LeadSheetError for what is no MusicXML, or has no chord symbols."""
-    import music21 as m21
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            score: Any = m21.converter.parse(path, forceSource=True)
-        part = next(iter(sorted(score.parts, key=lambda p: not p.recurse().getElementsByClass("Harmony"))))
-    except Exception as error:  # music21 raises what the file happens to cause
-        raise LeadSheetError(f"not readable as MusicXML ({type(error).__name__}: {error})") from error
-    with contextlib.suppress(m21.exceptions21.Music21Exception):  # badly formed repeats: once through
-        part = part.expandRepeats()
-    flat = part.flatten()
-    measures = [
-        (float(m.offset), float(m.offset + m.duration.quarterLength))
-        for m in part.getElementsByClass("Measure")
+        sheet = read_musicxml(path)
+        order, written = sheet.play_order(), sheet.bars()
+    except ScoreError as error:
+        raise LeadSheetError(str(error)) from error
+    bars = [written[index] for index in order]
+    starts = [float(start) for start in accumulate((length for _, length in bars), initial=Fraction(0))]
+    part = max(sheet.parts, key=lambda part: sum(len(measure.symbols) for measure in part.measures))
+    played = [
+        (start, part.measures[index])
+        for index, start in zip(order, starts, strict=False)
+        if index < len(part.measures)
     ]
-    if not measures:
-        raise LeadSheetError("it has no bars")
-    last = measures[-1][1]
-    symbols = list(flat.getElementsByClass("ChordSymbol"))
-    chords = _chords(symbols, last)
+    symbols = [(start + float(at), symbol) for start, measure in played for at, symbol in measure.symbols]
+    ends = [at for at, _ in symbols[1:]] + starts[-1:]
+    chords = [symbol.over(at, end) for (at, symbol), end in zip(symbols, ends, strict=True) if end > at]
     if not any(chord.root is not None for chord in chords):
         raise LeadSheetError(
             "MusicXML without chord symbols: write them over the bars, or give them with --chords"
         )
-    signatures = [(float(s.offset), s.ratioString) for s in flat.getElementsByClass("TimeSignature")] or [
-        (0.0, "4/4")
-    ]
-    metre = _longest(signatures, last)
-    marks = [
-        (float(m.offset), float(m.getQuarterBPM(useNumberSounding=True)))
-        for m in flat.getElementsByClass("MetronomeMark")
-        if m.number or m.numberSounding
-    ]
-    tempi = {0.0: marks[0][1] if marks else PLAYED_BPM} | dict(marks)
-    second = clock_of({at: 60 / bpm for at, bpm in tempi.items()}, _first_beat(score))
+    held: Counter[Metre] = Counter()
+    for (beats_a_bar, unit), length in bars:
+        held[_metre(beats_a_bar, unit)] += length  # type: ignore[assignment]
+    metre = max(held, key=lambda metre: held[metre])
+    tempi = {start + float(at): bpm for start, measure in played for at, bpm in measure.tempi if bpm}
+    paces = {0.0: next(iter(tempi.values()), PLAYED_BPM)} | tempi
+    second = clock_of({at: 60 / bpm for at, bpm in paces.items()}, _first_beat(sheet))
     quarters = 1.5 if metre.division == 3 else 1.0
     beats: list[float] = []
     downbeats: list[float] = []
-    for number, (start, end) in enumerate(measures):
+    for number, (start, end) in enumerate(pairwise(starts)):
         count = max(1, round((end - start) / quarters))
         beats += [second(start + place * quarters) for place in range(count)]
-        pickup = number == 0 and count < metre.beats and len(measures) > 1
+        pickup = number == 0 and count < metre.beats and len(bars) > 1
         downbeats += [] if pickup else [second(start)]
-    signature = next(iter(flat.getElementsByClass("KeySignature")), None)
     return LeadSheet(
         beats=tuple(beats),
         downbeats=tuple(downbeats),
         chords=tuple(replace(c, start=second(c.start), end=second(c.end)) for c in chords),
-        key=None if signature is None else _key(signature),
+        key=next((_key(*measure.key) for measure in part.measures if measure.key), None),
         metre=metre,
-        unsure=() if marks else ("tempo", "beats"),
+        unsure=() if tempi else ("tempo", "beats"),
     )
 
 
@@ -174,45 +167,19 @@ def _symbol(chord: Chord) -> Any:
     return symbol
 
 
-def _chords(symbols: list[Any], last: float) -> list[Chord]:
-    """In quarters; a symbol holds until the next."""
-    found = []
-    for number, symbol in enumerate(symbols):
-        start = float(symbol.offset)
-        end = float(symbols[number + 1].offset) if number + 1 < len(symbols) else last
-        if end <= start:
-            continue
-        root = None if symbol.chordKind == "none" else symbol.root()
-        if root is None:
-            found.append(Chord(start, end))
-            continue
-        intervals = frozenset((pitch.pitchClass - root.pitchClass) % 12 for pitch in symbol.pitches)
-        bass = symbol.bass().pitchClass
-        quality = None if symbol.chordStepModifications else _QUALITIES.get(symbol.chordKind)
-        quality = quality or quality_of(intervals)
-        found.append(Chord(start, end, root.pitchClass, quality, None if bass == root.pitchClass else bass))
-    return found
+def _metre(beats: int, unit: int) -> Metre:
+    try:
+        return parse_metre(f"{beats}/{unit}")
+    except LeadSheetError:
+        return Metre(4)
 
 
-def _longest(signatures: list[tuple[float, str]], last: float) -> Metre:
-    held: dict[Metre, float] = {}
-    for (start, ratio), (end, _) in pairwise([*signatures, (last, "")]):
-        try:
-            metre = parse_metre(ratio)
-        except LeadSheetError:
-            metre = Metre(4)
-        held[metre] = held.get(metre, 0.0) + end - start
-    return max(held, key=lambda metre: held[metre])
-
-
-def _first_beat(score: Any) -> float:
-    for value in score.metadata.getCustom(FIRST_BEAT) if score.metadata else ():
-        with contextlib.suppress(ValueError):
-            return float(str(value))
+def _first_beat(sheet: Sheet) -> float:
+    with contextlib.suppress(ValueError):
+        return float(sheet.fields.get(FIRST_BEAT, 0.0))
     return 0.0
 
 
-def _key(signature: Any) -> Key:
-    tonic = (signature.sharps * 7) % 12
-    minor = getattr(signature, "mode", None) == "minor"
-    return Key((tonic + 9) % 12, "minor") if minor else Key(tonic, "major")
+def _key(fifths: int, mode: str) -> Key:
+    tonic = (fifths * 7) % 12
+    return Key((tonic + 9) % 12, "minor") if mode == "minor" else Key(tonic, "major")

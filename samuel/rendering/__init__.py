@@ -3,8 +3,7 @@
 The flow, in the order of the modules:
 
     library.py      a folder or archive of scores -> one score file at a time
-    midi_file.py    MIDI -> tracks, tempi, metres          midi_score.py      -> Score
-    musicxml_file.py, musicxml_harmony.py, repeats.py      musicxml_score.py  MusicXML -> Score
+    midi_score.py, musicxml_score.py    what samuel.lead_sheet.notation reads of a file -> Score
     sung_track.py   which track is sung                    bars.py            where bars begin
     keys.py         which key it is in                     chord_estimate.py  chords, where none are written
     score.py        the Score: melody, chords, metre and key, in beats

@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from itertools import accumulate
 
+from samuel.lead_sheet.notation.written import ScoreError, Signature
 from samuel.lead_sheet.signatures import Metre
-from samuel.rendering.score import ScoreError, metre_of
-
-Signature = tuple[int, int]
-"""Of time: (6, 8) is 6/8."""
+from samuel.rendering.score import metre_of
 
 _SAME = 0.04  # of a bar: parts of bars that differ by less are of one length (rounded tuplets)
 _LOOSE = 0.1  # beats: what is played by hand begins and ends as far from the bar line that it belongs to

@@ -6,17 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.notation.written import Note
 from samuel.lead_sheet.signatures import Metre
-from samuel.rendering.score import Note
 
 _ESTIMATED = ("maj", "min", "dim", "aug", "sus4", "7", "maj7", "min7", "hdim7", "dim7")
 _RARE = ("dim", "aug", "sus4", "hdim7", "dim7")
+_MELODY = 0.1  # the weight of a note that is sung, beside 1
 _SILENCE = 0.25  # beats of notes in a span: with less it has no chord
 
 
-def estimate_chords(
-    notes: Sequence[Note], metre: Metre, melody: Sequence[Note] = (), melody_weight: float = 0.1
-) -> tuple[Chord, ...]:
+def estimate_chords(notes: Sequence[Note], metre: Metre, melody: Sequence[Note] = ()) -> tuple[Chord, ...]:
     """A chord for each half bar (a whole bar in two and three): the best fit to its notes.
 
     The fit counts the length of the notes that the chord explains, those of the melody for less; a root in the
@@ -28,7 +27,7 @@ def estimate_chords(
     span = metre.beats / 2 if metre.beats % 2 == 0 and metre.beats > 2 else float(metre.beats)
     count = max(1, int(np.ceil(max(note.end for note in notes) / span - 1e-3)))
     weights, lowest = np.zeros((count, 12)), np.full(count, 128)
-    for note, weight in [(note, 1.0) for note in notes] + [(note, melody_weight) for note in melody]:
+    for note, weight in [(note, 1.0) for note in notes] + [(note, _MELODY) for note in melody]:
         for index in range(int(note.start // span), min(int(note.end // span) + 1, count)):
             shared = min((index + 1) * span, note.end) - max(index * span, note.start)
             if shared > 0.02:

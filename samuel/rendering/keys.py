@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 
 from samuel.lead_sheet.chord import MAJOR_SCALE, QUALITIES, Chord
+from samuel.lead_sheet.notation.written import Note
 from samuel.lead_sheet.signatures import Key
-from samuel.rendering.score import Note
 
 # Krumhansl and Kessler (1982), "Tracing the dynamic changes in perceived tonal organization", table 1.
 MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])

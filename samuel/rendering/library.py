@@ -15,9 +15,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.rendering.midi_score import read_midi
 from samuel.rendering.musicxml_score import read_musicxml_score
-from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.score import Score
 
 MIDI_SUFFIXES = (".mid", ".midi")
 LEAD_SHEET_SUFFIXES = (".mxl", ".musicxml", ".xml")

@@ -12,25 +12,29 @@ from pathlib import Path
 import numpy as np
 
 from samuel.lead_sheet.chord import Chord, parse_chord
+from samuel.lead_sheet.notation.midi import MidiScore, read_midi_file
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
 from samuel.lead_sheet.signatures import Metre
-from samuel.rendering.bars import BarGrid, Signature, grid_of
+from samuel.rendering.bars import BarGrid, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
 from samuel.rendering.keys import find_key
-from samuel.rendering.midi_file import MidiScore, read_midi_file
-from samuel.rendering.score import Note, Score, ScoreError, single_voice, tempo_or_none
+from samuel.rendering.score import MOST_QUARTERS, Score, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 
 def read_midi(path: Path) -> Score:
     """Raises ScoreError for a file that is not MIDI, has no track that is sung, or no chords."""
-    midi = read_midi_file(path)
     try:
-        return _score(midi, path)
+        return _score(read_midi_file(path), path)
     except ScoreError as error:
         raise ScoreError(f"{path.name}: {error}") from error
 
 
 def _score(midi: MidiScore, path: Path) -> Score:
+    if not midi.tracks:
+        raise ScoreError("it has no pitched notes")
+    if _end(midi) > MOST_QUARTERS:
+        raise ScoreError(f"it is longer than {MOST_QUARTERS:.0f} quarters: it is damaged, or no song")
     chosen = sung([Candidate(track.name, track.notes, track.syllables) for track in midi.tracks])
     if not chosen:
         names = ", ".join(repr(track.name) for track in midi.tracks)
@@ -64,6 +68,11 @@ def _score(midi: MidiScore, path: Path) -> Score:
     )
 
 
+def _end(midi: MidiScore) -> float:
+    """Of the last note, in quarters."""
+    return max(note.end for track in midi.tracks for note in track.notes)
+
+
 @dataclass(frozen=True)
 class _Clock:
     """When things are, in the song's beats. `grid` counts in a unit of its own."""
@@ -83,8 +92,9 @@ class _Clock:
 
 def _signature_clock(midi: MidiScore) -> _Clock:
     """Beats and bars as tempi and time signatures tell them."""
-    grid, metre = grid_of(_bars(midi.signatures, midi.end))
-    beats = np.arange(0.0, midi.end + grid.beat, grid.beat)
+    end = _end(midi)
+    grid, metre = grid_of(_bars(midi.signatures, end))
+    beats = np.arange(0.0, end + grid.beat, grid.beat)
     return _Clock(
         grid,
         metre,

@@ -8,18 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import accumulate, zip_longest
+from itertools import accumulate
 from pathlib import Path
 
 from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.notation.chord_symbols import Symbol
+from samuel.lead_sheet.notation.musicxml import Measure, Part, Sheet, SheetNote, read_musicxml
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
 from samuel.lead_sheet.signatures import Key, Metre
-from samuel.rendering.bars import BarGrid, Signature, grid_of
+from samuel.rendering.bars import BarGrid, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
 from samuel.rendering.keys import estimate_key, find_key
-from samuel.rendering.musicxml_file import Measure, Part, Sheet, SheetNote, read_musicxml
-from samuel.rendering.musicxml_harmony import Symbol
-from samuel.rendering.repeats import BarMarks, play_order
-from samuel.rendering.score import MOST_QUARTERS, Note, Score, ScoreError, single_voice, tempo_or_none
+from samuel.rendering.score import MOST_QUARTERS, Score, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 _MODES = {"dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "aeolian": 9, "minor": 9, "locrian": 11}
@@ -29,16 +29,20 @@ _MAJOR_MODES = ("lydian", "mixolydian")
 
 def read_musicxml_score(path: Path) -> Score:
     """Repeats are played out. Raises ScoreError for what is not MusicXML, and without melody or chords."""
-    sheet = read_musicxml(path)
     try:
-        return _score(sheet, path.stem)
+        return _score(read_musicxml(path), path.stem)
     except ScoreError as error:
         raise ScoreError(f"{path.name}: {error}") from error
 
 
 def _score(sheet: Sheet, name: str) -> Score:
-    order = play_order(_marks(sheet))
-    bars = _bars(sheet)
+    odd = next((m for part in sheet.parts for m in part.measures if m.odd_signature), None)
+    if odd is not None:
+        raise ScoreError(
+            f"measure {odd.number}: expected one time signature such as 4/4 or 6/8, got {odd.odd_signature}"
+        )
+    order = sheet.play_order()
+    bars = sheet.bars()
     grid, metre = grid_of(
         [(signature, float(length)) for signature, length in (bars[index] for index in order)],
         upbeats=_upbeats(order, bars, implicit=any(part.measures[0].implicit for part in sheet.parts)),
@@ -66,7 +70,7 @@ def _score(sheet: Sheet, name: str) -> Score:
     if not any(chord.root is not None for chord in chords):
         raise ScoreError("it has no chord symbols: a lead sheet needs melody and chords")
     measures = sheet.parts[singing[0]].measures
-    tempi = (m.quarters_per_minute for part in sheet.parts for m in part.measures if m.quarters_per_minute)
+    tempi = (bpm for part in sheet.parts for measure in part.measures for _, bpm in measure.tempi[:1] if bpm)
     tempo = next(tempi, None)
     return Score(
         title=(sheet.title or name).replace("_", " ").strip(),
@@ -79,33 +83,6 @@ def _score(sheet: Sheet, name: str) -> Score:
     )
 
 
-def _marks(sheet: Sheet) -> list[BarMarks]:
-    """What is written at each bar, in any part."""
-    count = max(len(part.measures) for part in sheet.parts)
-    marks = [BarMarks() for _ in range(count)]
-    for part in sheet.parts:
-        for mark, measure in zip(marks, part.measures, strict=False):
-            mark.add(measure.marks)
-    codas = [mark for mark in marks if mark.coda]
-    if len(codas) > 1 and not any(mark.to_coda for mark in marks):  # the same sign where the coda is left for
-        codas[0].coda, codas[0].to_coda = False, True
-    return marks
-
-
-def _bars(sheet: Sheet) -> list[tuple[Signature, Fraction]]:
-    """Time signature and quarters of each measure: of what stands in it, or a whole bar where nothing does."""
-    together = list(zip_longest(*(part.measures for part in sheet.parts)))
-    contents = [max(measure.content for measure in measures if measure) for measures in together]
-    default = _likely_signature([content for content in contents if content])
-    bars = []
-    for measures, content in zip(together, contents, strict=True):
-        beats, unit = next((m.signature for m in measures if m and m.signature), default)
-        whole = Fraction(4 * beats, unit)
-        same = content == 0 or abs(content - whole) < Fraction(1, 16)
-        bars.append(((beats, unit), whole if same else content))
-    return bars
-
-
 def _upbeats(
     order: Sequence[int], bars: Sequence[tuple[Signature, Fraction]], *, implicit: bool
 ) -> frozenset[int]:
@@ -115,16 +92,6 @@ def _upbeats(
     if first >= whole or not (implicit or (len(bars) > 1 and bars[1][1] == whole)):
         return frozenset()
     return frozenset(turn for turn, index in enumerate(order) if index == 0)
-
-
-def _likely_signature(contents: Sequence[Fraction]) -> Signature:
-    """Where none is written: quarters, or eighths, as many as most measures have."""
-    [(usual, _)] = Counter(contents).most_common(1) or [(Fraction(4), 1)]
-    for unit in (4, 8):
-        beats = usual * unit / 4
-        if beats.denominator == 1 and 2 <= beats <= 12:
-            return int(beats), unit
-    return 4, 4
 
 
 class _Player:

@@ -12,7 +12,8 @@ from samuel.arranging.form import SECTION_BARS
 from samuel.arranging.styles import Style, metre_kind, styles_for
 from samuel.arranging.tempo import Tempo
 from samuel.lead_sheet.chord import Chord
-from samuel.rendering.score import Note, Score
+from samuel.lead_sheet.notation.written import Note
+from samuel.rendering.score import Score
 from samuel.rendering.singer import Singer, draw_singer
 from samuel.rendering.timing import draw_tempo
 

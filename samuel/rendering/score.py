@@ -7,22 +7,8 @@ downbeat. Pitches are MIDI numbers (60 = middle C). The melody has one voice.
 from dataclasses import dataclass, replace
 
 from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.notation.written import Note, ScoreError
 from samuel.lead_sheet.signatures import Key, Metre
-
-
-class ScoreError(ValueError):
-    """A score that cannot become a song: unreadable, no melody, or no chords."""
-
-
-@dataclass(frozen=True)
-class Note:
-    """`start` and `end` in beats, `pitch` in MIDI numbers; `lyric` is the syllable sung, or ""."""
-
-    start: float
-    end: float
-    pitch: int
-    lyric: str = ""
-
 
 MOST_QUARTERS = 20_000.0
 """Hours of music: nothing that anybody wrote as a song."""

@@ -18,6 +18,7 @@ import numpy as np
 from samuel.arranging.mastering import Stereo, apply
 from samuel.arranging.soundfont import SoundFontSynthesiser
 from samuel.config import SAMPLE_RATE
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.rendering.balance import (
     balance_stems,
     band_effects,
@@ -28,7 +29,7 @@ from samuel.rendering.balance import (
 from samuel.rendering.band import play_plan
 from samuel.rendering.phonetics import syllable_of
 from samuel.rendering.plan import Plan, draw_plan
-from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.score import Score
 from samuel.rendering.singer import SungNote, perform
 from samuel.rendering.voice import synthesise
 

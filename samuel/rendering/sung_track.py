@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samuel.rendering.score import Note, single_voice
+from samuel.lead_sheet.notation.written import Note
+from samuel.rendering.score import single_voice
 
 _SUNG = re.compile(
     r"vocals?|vox|voc|voices?|vocalist|melod(y|ie|ia|ija|i)|topline|sing(er|ing)?|sung"

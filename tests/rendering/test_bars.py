@@ -2,9 +2,9 @@
 
 import pytest
 
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.bars import BarGrid, grid_of
-from samuel.rendering.score import ScoreError
 
 
 def downbeats(lengths: list[int | float], **options) -> list[float]:

@@ -5,9 +5,10 @@ from pathlib import Path
 import mido
 import pytest
 
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.midi_score import read_midi
-from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.score import Score
 from tests.rendering.scores import TICKS, signature, timed_track, write_midi, write_tracks
 
 Notes = list[tuple[float, float, int]]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.musicxml_score import read_musicxml_score
-from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.score import Score
 from tests.rendering.scores import harmony, key, note, repeat, rest, time, write_musicxml
 
 WHOLE = note("C", 8)

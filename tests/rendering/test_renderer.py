@@ -35,7 +35,7 @@ def test_songs_are_written_whole_and_failures_reported(collection: Path, tmp_pat
     )
     render = Renderer(options)
     reports = {score.path.stem: render(score.song_id, score.path) for score in find_scores(collection)}
-    assert reports["broken"].error.startswith("ScoreError: broken.mid is not readable as MIDI")
+    assert reports["broken"].error.startswith("ScoreError: broken.mid: not readable as MIDI")
     assert not options.is_done(reports["broken"].song_id)
     good = [reports["waltz"], reports["Älteste Melodie"]]
     assert sorted(path.name for path in options.out.iterdir()) == sorted(report.song_id for report in good)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from samuel.lead_sheet.notation.written import Note, ScoreError
 from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.library import read_score
-from samuel.rendering.score import Note, ScoreError, single_voice
+from samuel.rendering.score import single_voice
 from tests.rendering.scores import BPM, CHORD_LABELS, MELODY, write_lead_sheet, write_midi
 
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from samuel.lead_sheet import LeadSheetError
 from samuel.lead_sheet.chord import QUALITIES, parse_chord
 from samuel.lead_sheet.chord_names import chord_name, parse_chord_name
+from samuel.lead_sheet.notation.repeats import MOST_BARS, BarMarks, play_order
+from samuel.lead_sheet.notation.written import ScoreError
 from samuel.rendering.library import read_score
-from samuel.rendering.repeats import MOST_BARS, BarMarks, play_order
-from samuel.rendering.score import Score, ScoreError
+from samuel.rendering.score import Score
 from tests.rendering.scores import (
     harmony,
     key,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from samuel.rendering.score import Note
+from samuel.lead_sheet.notation.written import Note
 from samuel.rendering.sung_track import Candidate, sung, sung_rank
 
 SUNG = (

@@ -8,23 +8,26 @@ and took an added 7 for a major one.
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import unescape
+from itertools import zip_longest
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from samuel.lead_sheet.chord import MAJOR_SCALE
-from samuel.rendering.bars import Signature
-from samuel.rendering.musicxml_harmony import Symbol, read_harmony
-from samuel.rendering.repeats import BarMarks
-from samuel.rendering.score import ScoreError, metre_of
-from samuel.rendering.xml_text import count_of, number_of, text_of
+from samuel.lead_sheet.notation.chord_symbols import Symbol, read_harmony
+from samuel.lead_sheet.notation.repeats import BarMarks, play_order
+from samuel.lead_sheet.notation.written import ScoreError, Signature
+from samuel.lead_sheet.notation.xml_text import count_of, number_of, text_of
 
 _QUARTERS = {
     "breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25, "32nd": 0.125
 }  # fmt: skip
 _STEPS = dict(zip("CDEFGAB", MAJOR_SCALE, strict=True))
+_UNITS = (1, 2, 4, 8, 16, 32, 64)
 MOST_BYTES = 64 * 2**20
 
 
@@ -49,12 +52,14 @@ class SheetNote:
 class Measure:
     """`content` is how long it is by what stands in it, `implicit` says that it is no whole bar of its own.
 
-    `symbols` are chord symbols with where they stand; `rootless` counts those that name no root. `signature` is in force, None where none has been written; `fifths` and `mode`, and
-    `quarters_per_minute`, are there where they are written.
+    `symbols` are chord symbols with where they stand; `rootless` counts those that name no root. `signature` is in
+    force, None where none has been written; `odd_signature` is what is written here and is none. `key` (fifths, mode)
+    and `tempi` (where, quarters a minute) are there where they are written.
     """
 
     number: str
     signature: Signature | None = None
+    odd_signature: str = ""
     implicit: bool = False
     content: Fraction = Fraction(0)
     notes: list[SheetNote] = field(default_factory=list)
@@ -62,7 +67,7 @@ class Measure:
     rootless: int = 0
     marks: BarMarks = field(default_factory=BarMarks)
     key: tuple[int, str] | None = None
-    quarters_per_minute: float | None = None
+    tempi: list[tuple[Fraction, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -73,27 +78,54 @@ class Part:
 
 @dataclass(frozen=True)
 class Sheet:
+    """`fields` are the miscellaneous ones, by name."""
+
     title: str
     composer: str
+    fields: dict[str, str]
     parts: list[Part]
+
+    def play_order(self) -> list[int]:
+        """The indices of the measures as they are played. Raises ScoreError for too many."""
+        count = max(len(part.measures) for part in self.parts)
+        marks = [BarMarks() for _ in range(count)]
+        for part in self.parts:
+            for mark, measure in zip(marks, part.measures, strict=False):
+                mark.add(measure.marks)
+        codas = [mark for mark in marks if mark.coda]
+        if len(codas) > 1 and not any(
+            mark.to_coda for mark in marks
+        ):  # one sign for where it is left for, too
+            codas[0].coda, codas[0].to_coda = False, True
+        return play_order(marks)
+
+    def bars(self) -> list[tuple[Signature, Fraction]]:
+        """Signature and quarters of each measure: of what stands in it, or a whole bar where nothing does."""
+        together = list(zip_longest(*(part.measures for part in self.parts)))
+        contents = [max(measure.content for measure in measures if measure) for measures in together]
+        default = _likely_signature([content for content in contents if content])
+        bars = []
+        for measures, content in zip(together, contents, strict=True):
+            beats, unit = next((m.signature for m in measures if m and m.signature), default)
+            whole = Fraction(4 * beats, unit)
+            same = content == 0 or abs(content - whole) < Fraction(1, 16)
+            bars.append(((beats, unit), whole if same else content))
+        return bars
 
 
 def read_musicxml(path: Path) -> Sheet:
     """Raises ScoreError for what is not MusicXML, and for MusicXML that says what cannot be."""
-    root = _partwise(_parsed(_xml_of(path), path.name), path.name)
+    root = _partwise(_parsed(_xml_of(path)))
     names = {
         part.get("id"): text_of(part, "part-name") or text_of(part, "score-instrument/instrument-name")
         for part in root.iter("score-part")
     }
-    parts = []
-    for element in root.findall("part"):
-        try:
-            parts.append(Part(names.get(element.get("id"), ""), _PartReader().read(element)))
-        except ScoreError as error:
-            raise ScoreError(f"{path.name}: {error}") from error
-    parts = [part for part in parts if part.measures]
+    parts = [
+        Part(names.get(part.get("id"), ""), _PartReader().read(part))
+        for part in root.iterfind("part[measure]")
+    ]
     if not parts:
-        raise ScoreError(f"{path.name} has no measures")
+        raise ScoreError("it has no measures")
     return Sheet(
         title=text_of(root, "movement-title") or text_of(root, "work/work-title"),
         composer=next(
@@ -104,8 +136,22 @@ def read_musicxml(path: Path) -> Sheet:
             ),
             "",
         ),
+        fields={
+            one.get("name", ""): (one.text or "").strip()
+            for one in root.iterfind("identification/miscellaneous/miscellaneous-field")
+        },
         parts=parts,
     )
+
+
+def _likely_signature(contents: Sequence[Fraction]) -> Signature:
+    """Where none is written: quarters, or eighths, as many as most measures have."""
+    [(usual, _)] = Counter(contents).most_common(1) or [(Fraction(4), 1)]
+    for unit in (4, 8):
+        beats = usual * unit / 4
+        if beats.denominator == 1 and 2 <= beats <= 12:
+            return int(beats), unit
+    return 4, 4
 
 
 # -- files ---------------------------------------------------------------------------------------------
@@ -127,31 +173,29 @@ def _xml_of(path: Path) -> bytes:
                 named = (name for name in names if f"'{name}'" in container or f'"{name}"' in container)
                 score = next(named, score)
             if not score:
-                raise ScoreError(f"{path.name} is an archive without a MusicXML file")
+                raise ScoreError("it is an archive without a MusicXML file")
             if archive.getinfo(score).file_size > MOST_BYTES:
-                raise ScoreError(f"{path.name} is larger than {MOST_BYTES >> 20} MiB unpacked")
+                raise ScoreError(f"it is larger than {MOST_BYTES >> 20} MiB unpacked")
             return archive.read(score)
     except ScoreError:
         raise
-    except (
-        Exception
-    ) as error:  # zipfile raises BadZipFile, zlib.error, RuntimeError (encrypted), EOFError, ...
-        raise ScoreError(f"{path.name} is not readable as compressed MusicXML: {_line(error)}") from error
+    except Exception as error:  # BadZipFile, zlib.error, RuntimeError (encrypted), EOFError, ...
+        raise ScoreError(f"not readable as compressed MusicXML: {_line(error)}") from error
 
 
-def _parsed(data: bytes, name: str) -> Element:
+def _parsed(data: bytes) -> Element:
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise ScoreError(f"{name} is not readable as MusicXML: {_line(error)}") from error
+        raise ScoreError(f"not readable as MusicXML: {_line(error)}") from error
 
 
-def _partwise(root: Element, name: str) -> Element:
+def _partwise(root: Element) -> Element:
     """A score by parts; one by measures is turned round."""
     if root.tag == "score-partwise":
         return root
     if root.tag != "score-timewise":
-        raise ScoreError(f"{name} is not MusicXML: expected a score-partwise, got <{root.tag[:60]}>")
+        raise ScoreError(f"not MusicXML: expected a score-partwise, got <{root.tag[:60]}>")
     turned = Element("score-partwise")
     turned.extend(child for child in root if child.tag != "measure")
     parts: dict[str, Element] = {}
@@ -212,7 +256,7 @@ class _PartReader:
             elif child.tag == "barline":
                 _read_barline(child, measure.marks)
             elif child.tag in ("direction", "sound"):
-                _read_direction(child, measure)
+                _read_direction(child, measure, now + self._quarters(child, "offset"))
             measure.content = max(measure.content, now)
         measure.symbols.sort(key=lambda placed: placed[0])
         return measure
@@ -227,7 +271,7 @@ class _PartReader:
                 raise ScoreError("expected a positive number of divisions")
         time = element.find("time")
         if time is not None:
-            self.signature = measure.signature = _signature(time)
+            self._time(time, measure)
         key = element.find("key")
         if key is not None and key.find("fifths") is not None:
             fifths = int(number_of(key, "fifths", 0))
@@ -236,6 +280,17 @@ class _PartReader:
         if transpose is not None:
             octaves = int(number_of(transpose, "octave-change", 0))
             self.transposition = int(number_of(transpose, "chromatic", 0)) + 12 * octaves
+
+    def _time(self, time: Element, measure: Measure) -> None:
+        beats = [(text.text or "").strip() for text in time.findall("beats")]
+        units = [(text.text or "").strip() for text in time.findall("beat-type")]
+        if len(beats) == len(units) == 1:
+            count, unit = count_of(beats[0]) or 0, count_of(units[0])
+            if 1 <= count <= 64 and unit in _UNITS:
+                self.signature = measure.signature = count, unit
+                return
+        written = " + ".join(f"{beat[:9]}/{unit[:9]}" for beat, unit in zip(beats, units, strict=False))
+        measure.odd_signature = written or "none"
 
     def _note(self, element: Element, measure: Measure, start: Fraction, length: Fraction) -> None:
         """Rests, grace notes, cues and drums are left out."""
@@ -268,16 +323,6 @@ class _PartReader:
                 verses=verses,
             )
         )
-
-
-def _signature(time: Element) -> Signature:
-    beats = [(text.text or "").strip() for text in time.findall("beats")]
-    units = [(text.text or "").strip() for text in time.findall("beat-type")]
-    if len(beats) == len(units) == 1 and (count := count_of(beats[0])) and (unit := count_of(units[0])):
-        metre_of(count, unit)
-        return count, unit
-    written = " + ".join(f"{beat[:9]}/{unit[:9]}" for beat, unit in zip(beats, units, strict=False)) or "none"
-    raise ScoreError(f"expected one time signature such as 4/4 or 6/8, got {written}")
 
 
 def _read_barline(element: Element, marks: BarMarks) -> None:
@@ -314,7 +359,7 @@ _SOUNDS = {
 }  # fmt: skip
 
 
-def _read_direction(element: Element, measure: Measure) -> None:
+def _read_direction(element: Element, measure: Measure, at: Fraction) -> None:
     """Jumps, by their sound where it is written and else by their words, and the tempo."""
     sounds = [element] if element.tag == "sound" else element.findall("sound")
     told = {
@@ -331,8 +376,8 @@ def _read_direction(element: Element, measure: Measure) -> None:
     if "to_coda" not in told:
         measure.marks.coda |= element.find("direction-type/coda") is not None
     measure.marks.segno |= element.find("direction-type/segno") is not None
-    if measure.quarters_per_minute is None:
-        measure.quarters_per_minute = _tempo(element, sounds)
+    if (tempo := _tempo(element, sounds)) is not None:
+        measure.tempi.append((max(Fraction(0), at), tempo))
 
 
 def _tempo(element: Element, sounds: list[Element]) -> float | None:

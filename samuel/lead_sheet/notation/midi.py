@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from samuel.rendering.bars import Signature
-from samuel.rendering.score import MOST_QUARTERS, Note, ScoreError
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
 
 DRUMS = 9  # the channel of General MIDI, counted from 0
 _HANGING = 4.0  # quarters that a note lasts which is never ended
 _MOST_TICKS = 2**40
 _DEFAULT_TEMPO = 500_000  # microseconds a quarter
+_TEXTS = ("marker", "text", "lyrics", "cue_marker")
 
 
 @dataclass
@@ -34,16 +34,18 @@ class MidiTrack:
 
 @dataclass(frozen=True)
 class MidiScore:
-    """`tracks` have pitched notes, in the file's order. `signatures` are (quarter, time signature) in order."""
+    """`tracks` have pitched notes, in the file's order. `signatures` are (quarter, time signature) in order.
+
+    `texts` are markers, texts and lyrics, in order; `key` is the first, such as "Ebm", or "". `end` is where the last event is.
+    """
 
     tracks: list[MidiTrack]
+    texts: list[tuple[float, str]]
+    key: str
+    end: float
     signatures: list[tuple[float, Signature]]
     tempi: list[tuple[float, int]]
     """(quarter, microseconds a quarter) in order, the first at 0."""
-
-    @property
-    def end(self) -> float:
-        return max(note.end for track in self.tracks for note in track.notes)
 
     def seconds(self, quarters: np.ndarray | float) -> np.ndarray:
         starts, times, pace = self._clock
@@ -64,44 +66,48 @@ class MidiScore:
 
 
 def read_midi_file(path: Path) -> MidiScore:
-    """Raises ScoreError for what is not MIDI, and for MIDI without beats or without a pitched note."""
+    """Raises ScoreError for what is not MIDI, and for MIDI without beats."""
     import mido
 
     try:
         file = mido.MidiFile(path, clip=True)
     except EOFError as error:
-        raise ScoreError(f"{path.name} is not readable as MIDI: it ends in the middle") from error
+        raise ScoreError("not readable as MIDI: it ends in the middle") from error
     except Exception as error:  # mido raises what its parsers meet: IndexError, KeySignatureError, ...
         detail = " ".join(str(error).split())[:200]
-        raise ScoreError(f"{path.name} is not readable as MIDI ({type(error).__name__}: {detail})") from error
+        raise ScoreError(f"not readable as MIDI ({type(error).__name__}: {detail})") from error
     if file.ticks_per_beat <= 0:
-        raise ScoreError(f"{path.name} counts time in frames (SMPTE), not in beats: save it with beats")
+        raise ScoreError("it counts time in frames (SMPTE), not in beats: save it with beats")
     if file.type not in (0, 1):
-        raise ScoreError(
-            f"{path.name} is MIDI of type {file.type}: save it as type 1, tracks that play together"
-        )
+        raise ScoreError(f"it is MIDI of type {file.type}: save it as type 1, tracks that play together")
 
     if any(sum(event.time for event in track) > _MOST_TICKS for track in file.tracks):
-        raise ScoreError(f"{path.name} has times beyond all music: it is damaged")
+        raise ScoreError("it has times beyond all music: it is damaged")
 
     quarter = 1 / file.ticks_per_beat
-    lyrics = _ticks_of(file, "lyrics")
+    events = sorted((one for track in file.tracks for one in _timed(track)), key=lambda one: one[0])
+    lyrics = {now for now, event in events if event.type == "lyrics"}
     played = [part for track in file.tracks if (part := _read_track(track, quarter, lyrics))]
-    if not played:
-        raise ScoreError(f"{path.name} has no pitched notes")
-    if (
-        len(played) == 1 and len(played[0]) > 1
-    ):  # type 0: the track's name is the song's, each channel a track
+    if len(played) == 1 and len(played[0]) > 1:  # type 0: the name is the song's, each channel a track
         [channels] = played
         tracks = [replace(track, name=f"channel {number + 1}") for number, track in channels.items()]
     else:
         tracks = [_joined(list(channels.values())) for channels in played]
-    if max(note.end for track in tracks for note in track.notes) > MOST_QUARTERS:
-        raise ScoreError(
-            f"{path.name} is longer than {MOST_QUARTERS:.0f} quarters: it is damaged, or no song"
-        )
-    tempi, signatures = _read_time(file, quarter)
-    return MidiScore(tracks, signatures, tempi)
+    # of tempi and time signatures at one tick the last stays
+    signatures = {0: (4, 4)} | {
+        now: (event.numerator, event.denominator) for now, event in events if event.type == "time_signature"
+    }
+    tempi = {0: _DEFAULT_TEMPO} | {
+        now: event.tempo for now, event in events if event.type == "set_tempo" and event.tempo > 0
+    }
+    return MidiScore(
+        tracks,
+        texts=[(now * quarter, _decoded(event.text)) for now, event in events if event.type in _TEXTS],
+        key=next((event.key for _, event in events if event.type == "key_signature"), ""),
+        end=max((now for now, _ in events), default=0) * quarter,
+        signatures=[(now * quarter, signature) for now, signature in sorted(signatures.items())],
+        tempi=[(now * quarter, tempo) for now, tempo in sorted(tempi.items())],
+    )
 
 
 def _read_track(track: Any, tick_length: float, lyrics: set[int]) -> dict[int, MidiTrack]:
@@ -154,30 +160,8 @@ def _decoded(name: str) -> str:
     return name.strip("\0 \t\r\n")
 
 
-def _ticks_of(file: Any, kind: str) -> set[int]:
-    return {now for track in file.tracks for now, event in _timed(track) if event.type == kind}
-
-
 def _timed(track: Any) -> Iterator[tuple[int, Any]]:
     now = 0
     for event in track:
         now += event.time
         yield now, event
-
-
-def _read_time(
-    file: Any, tick_length: float
-) -> tuple[list[tuple[float, int]], list[tuple[float, Signature]]]:
-    """Tempi and time signatures of all tracks; of those at one tick the last stays. Tempi of 0 are left out."""
-    tempi: dict[int, int] = {0: _DEFAULT_TEMPO}
-    signatures: dict[int, Signature] = {0: (4, 4)}
-    for track in file.tracks:
-        for now, event in _timed(track):
-            if event.type == "set_tempo" and event.tempo > 0:
-                tempi[now] = event.tempo
-            elif event.type == "time_signature":
-                signatures[now] = (event.numerator, event.denominator)
-    return (
-        [(tick * tick_length, tempo) for tick, tempo in sorted(tempi.items())],
-        [(tick * tick_length, signature) for tick, signature in sorted(signatures.items())],
-    )

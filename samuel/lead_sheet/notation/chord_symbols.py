@@ -6,8 +6,8 @@ from xml.etree.ElementTree import Element
 from samuel.lead_sheet import LeadSheetError
 from samuel.lead_sheet.chord import MAJOR_SCALE, QUALITIES, Chord, pitch_class, quality_of
 from samuel.lead_sheet.chord_names import parse_chord_name
-from samuel.rendering.score import ScoreError
-from samuel.rendering.xml_text import count_of, number_of, text_of
+from samuel.lead_sheet.notation.written import ScoreError
+from samuel.lead_sheet.notation.xml_text import count_of, number_of, text_of
 
 _TRIAD, _MINOR = (0, 4, 7), (0, 3, 7)
 KINDS: dict[str, tuple[int, ...]] = {
@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[int, ...]] = {
     "minor-13th": (*_MINOR, 10, 2, 5, 9),
     "suspended-second": (0, 2, 7),
     "suspended-fourth": (0, 5, 7),
+    "suspended-fourth-seventh": (0, 5, 7, 10),  # music21's own
     "Tristan": (0, 3, 6, 10),
     "power": (0, 7),
 }

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
-from samuel.rendering.score import ScoreError
+from samuel.lead_sheet.notation.written import ScoreError
 
 _LARGEST = 1_000_000
 _NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{0,9})?|[+-]?\.\d{1,9}", re.ASCII)

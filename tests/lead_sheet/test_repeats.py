@@ -2,8 +2,8 @@
 
 import pytest
 
-from samuel.rendering.repeats import BarMarks, play_order
-from samuel.rendering.score import ScoreError
+from samuel.lead_sheet.notation.repeats import BarMarks, play_order
+from samuel.lead_sheet.notation.written import ScoreError
 
 FORWARD, BACK = BarMarks(forward=True), BarMarks(backward=True)
 BOTH = BarMarks(forward=True, backward=True)

@@ -9,8 +9,8 @@ import pytest
 
 from samuel.lead_sheet.chord import QUALITIES, Chord, parse_chord, pitch_class, quality_of
 from samuel.lead_sheet.chord_names import chord_name, parse_chord_name
-from samuel.rendering.musicxml_harmony import KINDS, read_harmony
-from samuel.rendering.score import ScoreError
+from samuel.lead_sheet.notation.chord_symbols import KINDS, read_harmony
+from samuel.lead_sheet.notation.written import ScoreError
 from tests.rendering.scores import harmony
 
 

@@ -7,7 +7,7 @@ dal segno, repeats are not taken, and of endings the last is played.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from samuel.rendering.score import ScoreError
+from samuel.lead_sheet.notation.written import ScoreError
 
 MOST_BARS = 5_000
 

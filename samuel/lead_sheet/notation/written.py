@@ -1,0 +1,20 @@
+"""What MIDI and MusicXML have in common."""
+
+from dataclasses import dataclass
+
+Signature = tuple[int, int]
+"""Of time: (6, 8) is 6/8."""
+
+
+class ScoreError(ValueError):
+    """A score that cannot be read, or cannot become a song: no melody, or no chords."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """`start` and `end` in quarters of a file or in beats of a song, `pitch` in MIDI numbers; `lyric` is the syllable sung, or ""."""
+
+    start: float
+    end: float
+    pitch: int
+    lyric: str = ""
