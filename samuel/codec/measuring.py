@@ -175,14 +175,14 @@ def table(codec: Codec, excerpts: list[Float[Tensor, "2 samples"]]) -> Iterator[
     )
 
 
-def speed(codec: Codec, audio: Float[Tensor, "2 samples"], rounds: int = 3) -> tuple[float, float]:
-    """How many times faster than real time the codec encodes and decodes: the best of some rounds."""
+def speed(codec: Codec, audio: Float[Tensor, "2 samples"]) -> tuple[float, float]:
+    """How many times faster than real time the codec encodes and decodes: the best of three rounds."""
     seconds = audio.shape[-1] / SAMPLE_RATE
     latents = codec.encode(audio[None])
 
     def best(work: Callable[[], Any]) -> float:
         times = []
-        for _ in range(rounds):
+        for _ in range(3):
             began = time.perf_counter()
             work()
             times.append(time.perf_counter() - began)

@@ -27,43 +27,13 @@ POOLS = (((4, 1), 2), ((2, 2), 2), ((2, 2), 2), ((2, 2), 2), ((4, 4), 4))
 """Size and stride of the pooling after each convolution, over (time, mel band)."""
 
 TAGS = (
-    *(
-        "rock",
-        "pop",
-        "alternative",
-        "indie",
-        "electronic",
-        "female vocalists",
-        "dance",
-        "00s",
-        "alternative rock",
-    ),
-    *(
-        "jazz",
-        "beautiful",
-        "metal",
-        "chillout",
-        "male vocalists",
-        "classic rock",
-        "soul",
-        "indie rock",
-        "Mellow",
-    ),
-    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock"),
-    *(
-        "ambient",
-        "acoustic",
-        "experimental",
-        "female vocalist",
-        "guitar",
-        "Hip-Hop",
-        "70s",
-        "party",
-        "country",
-    ),
-    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb"),
-    *("indie pop", "sad", "House", "happy"),
-)
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
+    "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul",
+    "indie rock", "Mellow", "electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies",
+    "blues", "hard rock", "ambient", "acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop",
+    "70s", "party", "country", "easy listening", "sexy", "catchy", "funk", "electro", "heavy metal",
+    "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy",
+)  # fmt: skip
 
 
 class Musicnn:

@@ -29,11 +29,16 @@ def name_on(side: str) -> str:
     raise AssertionError
 
 
+def write_scores(folder: Path, *sides: str) -> Path:
+    """A folder with a song on each of these sides of the split."""
+    folder.mkdir()
+    for side in sides:
+        write_midi(folder / name_on(side))
+    return folder
+
+
 def test_scores_become_weights_and_a_rerun_reads_nothing_anew(tmp_path: Path) -> None:
-    scores = tmp_path / "scores"
-    scores.mkdir()
-    for side in ("train", "validation", "test"):
-        write_midi(scores / name_on(side))
+    scores = write_scores(tmp_path / "scores", "train", "validation", "test")
     (scores / "broken.mid").write_bytes(b"?")
     arguments = ["--scores", scores, "--out", tmp_path / "out", "--steps", 1]
     code, output = run(*arguments)
@@ -52,19 +57,14 @@ def test_scores_become_weights_and_a_rerun_reads_nothing_anew(tmp_path: Path) ->
 
 
 def test_scores_that_are_all_held_out_are_refused(tmp_path: Path) -> None:
-    scores = tmp_path / "scores"
-    scores.mkdir()
-    write_midi(scores / name_on("test"))
+    scores = write_scores(tmp_path / "scores", "test")
     code, output = run("--scores", scores, "--out", tmp_path / "out", "--steps", 1)
     assert code == 2
     assert "expected scores to learn from, got 1, all held out" in output
 
 
 def test_a_song_is_on_one_side_wherever_it_lies(tmp_path: Path) -> None:
-    scores = tmp_path / "scores"
-    scores.mkdir()
-    for side in ("train", "validation"):
-        write_midi(scores / name_on(side))
+    scores = write_scores(tmp_path / "scores", "train", "validation")
     with tarfile.open(tmp_path / "scores.tar.xz", "w:xz") as archive:
         archive.add(scores, arcname="scores/deeper")
     for number, source in enumerate((scores, tmp_path / "scores.tar.xz")):
@@ -76,11 +76,8 @@ def test_a_song_is_on_one_side_wherever_it_lies(tmp_path: Path) -> None:
 
 
 def test_songs_that_are_named_teach_nothing(tmp_path: Path) -> None:
-    scores = tmp_path / "scores"
-    scores.mkdir()
-    name = name_on("train")
-    write_midi(scores / name)
-    (tmp_path / "held_out.txt").write_text(f"scores-{name.removesuffix('.mid')}-89abcdef\n")
+    scores = write_scores(tmp_path / "scores", "train")
+    (tmp_path / "held_out.txt").write_text(f"scores-{name_on('train').removesuffix('.mid')}-89abcdef\n")
     arguments = ["--scores", scores, "--out", tmp_path / "out", "--steps", 1]
     code, output = run(*arguments, "--hold-out", tmp_path / "held_out.txt")
     assert code == 2
@@ -91,22 +88,12 @@ def test_songs_that_are_named_teach_nothing(tmp_path: Path) -> None:
 
 
 def test_a_network_begins_with_the_weights_of_another(tmp_path: Path) -> None:
-    scores = tmp_path / "scores"
-    scores.mkdir()
-    write_midi(scores / name_on("train"))
+    scores = write_scores(tmp_path / "scores", "train")
     torch.manual_seed(5)
     first = ChordNetwork()
     save_weights(first, tmp_path / "first.safetensors")
-    arguments = [
-        "--scores",
-        scores,
-        "--out",
-        tmp_path / "out",
-        "--steps",
-        1,
-        "--begin",
-        tmp_path / "first.safetensors",
-    ]
+    arguments = ["--scores", scores, "--out", tmp_path / "out", "--steps", 1]
+    arguments += ["--begin", tmp_path / "first.safetensors"]
     code, output = run(*arguments, "--part", "chords")
     assert code == 0, output
     second = load_weights(ChordNetwork, tmp_path / "out" / "chords.safetensors")

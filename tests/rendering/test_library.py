@@ -44,13 +44,19 @@ def test_a_single_score_is_one_song(tmp_path: Path) -> None:
         assert score.song_id.startswith(f"{source.stem}-{source.stem}-")
 
 
-def test_a_folder_and_its_archives_give_the_same_ids(tmp_path: Path) -> None:
+def write_tunes(tmp_path: Path, *names: str, inside: str) -> Path:
+    """A folder of scores, and `tunes.tar.xz` beside it, in which they lie in `inside`."""
     folder = tmp_path / "tunes"
-    (folder / "a").mkdir(parents=True)
-    write_midi(folder / "a" / "Älteste Melodie.mid")
-    write_midi(folder / "b.mid")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_midi(folder / name)
     with tarfile.open(tmp_path / "tunes.tar.xz", "w:xz") as archive:
-        archive.add(folder, arcname=".")
+        archive.add(folder, arcname=inside)
+    return folder
+
+
+def test_a_folder_and_its_archives_give_the_same_ids(tmp_path: Path) -> None:
+    folder = write_tunes(tmp_path, "a/Älteste Melodie.mid", "b.mid", inside=".")
     with zipfile.ZipFile(tmp_path / "tunes.zip", "w") as archive:
         for path in folder.rglob("*.*"):
             archive.write(path, path.relative_to(folder))
@@ -62,12 +68,7 @@ def test_a_folder_and_its_archives_give_the_same_ids(tmp_path: Path) -> None:
 
 
 def test_a_score_keeps_its_name_in_an_archive_of_its_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "tunes"
-    (folder / "a").mkdir(parents=True)
-    write_midi(folder / "a" / "Melody.mid")
-    write_midi(folder / "deadbeef.mid")
-    with tarfile.open(tmp_path / "tunes.tar.xz", "w:xz") as archive:
-        archive.add(folder, arcname="tunes")
+    folder = write_tunes(tmp_path, "a/Melody.mid", "deadbeef.mid", inside="tunes")
     unpacked = unpack(tmp_path / "tunes.tar.xz", tmp_path / "unpacked")
     for source in (folder, unpacked):
         found = {score_name(score.song_id) for score in find_scores(source, name="tunes")}

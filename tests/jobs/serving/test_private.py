@@ -34,9 +34,8 @@ def test_a_folder_is_found_again_and_nobody_elses_is_taken(
     assert private_folder("samuel-b") != folder
 
 
-def test_the_next_waits_and_finds_what_was_there(temporary: Path) -> None:
-    held = HeldFolder.hold(lambda: private_folder("samuel-a"))
-    (held.folder / "job").write_text("a voice")
+def waiting_for(held: HeldFolder) -> tuple[threading.Thread, list[HeldFolder]]:
+    """Another that waits for the folder, and what it will hold."""
     following: list[HeldFolder] = []
     thread = threading.Thread(
         target=lambda: following.append(HeldFolder.hold(lambda: private_folder("samuel-a")))
@@ -45,6 +44,13 @@ def test_the_next_waits_and_finds_what_was_there(temporary: Path) -> None:
     while not (held.folder / ".awaited").exists():
         time.sleep(0.01)
     time.sleep(0.1)
+    return thread, following
+
+
+def test_the_next_waits_and_finds_what_was_there(temporary: Path) -> None:
+    held = HeldFolder.hold(lambda: private_folder("samuel-a"))
+    (held.folder / "job").write_text("a voice")
+    thread, following = waiting_for(held)
     assert not following
     held.give_up(delete=True)  # as an app does that is stopped; but it is being replaced
     thread.join(20)
@@ -55,14 +61,7 @@ def test_the_next_waits_and_finds_what_was_there(temporary: Path) -> None:
 
 def test_who_waits_for_a_folder_that_is_deleted_gets_a_new_one(temporary: Path) -> None:
     held = HeldFolder.hold(lambda: private_folder("samuel-a"))
-    following: list[HeldFolder] = []
-    thread = threading.Thread(
-        target=lambda: following.append(HeldFolder.hold(lambda: private_folder("samuel-a")))
-    )
-    thread.start()
-    while not (held.folder / ".awaited").exists():
-        time.sleep(0.01)
-    time.sleep(0.1)
+    thread, following = waiting_for(held)
     (held.folder / ".awaited").unlink()  # as if it came just after the look
     held.give_up(delete=True)
     thread.join(20)
