@@ -142,8 +142,8 @@ def measured(
         def sample(self, *arguments: Any) -> Any:
             return timed("sample", super().sample, *arguments)
 
-        def decode(self, *arguments: Any) -> Any:
-            return timed("decode", super().decode, *arguments)
+        def decode_all(self, *arguments: Any) -> Any:
+            return timed("decode", super().decode_all, *arguments)
 
     def timed(name: str, part: Callable[..., Any], *arguments: Any) -> Any:
         began = time.perf_counter()

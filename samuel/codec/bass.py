@@ -71,7 +71,7 @@ class BassHead(nn.Module):
         tones = spectra.spectrum(sound, window // RATE, FRAME_SAMPLES // shorts // RATE)[..., : BINS + 1]
         wanted, found = magnitudes[..., : BINS + 1].square(), spectra.power(tones)
         gain = (_smoothed(wanted) / _smoothed(found).clamp(min=1e-20)).sqrt()
-        tones = spectra.scaled(tones, gain)[..., :BINS]
+        tones = (tones * gain)[..., :BINS]
         share = magnitudes.new_ones(BINS)
         share[-len(FADED) :] = torch.tensor(FADED, device=share.device)
         mixed = torch.lerp(wanted[..., :BINS], spectra.power(tones), share).sqrt()

@@ -7,7 +7,8 @@ neither sampled nor normalized, so encoding is deterministic.
 A song longer than a piece is worked on in pieces of equal length that overlap. Each piece keeps only the
 frames that its own edges cannot influence, so the result is what one pass over the whole song would give,
 up to rounding. How far an edge reaches is given, or measured on the network itself when first needed.
-On a CPU one piece goes at a time, so that results do not depend, in a single bit, on what else is in the batch.
+On a CPU each piece goes by itself, as many at once as torch has threads, so that results do not depend, in a single bit,
+on what else is in the batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samuel.config import AUDIO_CHANNELS, FRAME_SAMPLES, LATENT_CHANNELS
+from samuel.lanes import side_by_side
 
 Network = Callable[..., Tensor]
 
@@ -191,13 +193,17 @@ class Codec:
             for song in range(x.shape[0])
             for start, end in pieces_of(frames, self.piece_frames, reach)
         ]
-        kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
-        for group in _groups(places, PIECES_AT_ONCE.get(self.device.type, 1)):
+        groups = list(_groups(places, PIECES_AT_ONCE.get(self.device.type, 1)))
+
+        @torch.no_grad()  # of this thread alone
+        def run(group: list[tuple[int, int, int]]) -> Tensor:
             inputs = [x[song, :, start * samples_in : end * samples_in] for song, start, end in group]
-            first = [first_frame + start for _, start, _ in group]
-            for (song, start, end), result in zip(
-                group, self._run(network, torch.stack(inputs), first), strict=True
-            ):
+            return self._run(network, torch.stack(inputs), [first_frame + start for _, start, _ in group])
+
+        results = side_by_side(run, groups) if self.device.type == "cpu" else map(run, groups)
+        kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
+        for group, made in zip(groups, results, strict=True):
+            for (song, start, end), result in zip(group, made, strict=True):
                 done = sum(part.shape[-1] for part in kept[song]) // samples_out
                 sure = end if end == frames else end - reach
                 kept[song].append(result[:, (done - start) * samples_out : (sure - start) * samples_out])

@@ -165,8 +165,8 @@ class Features(nn.Module):
         return Targets(fine, envelope, side)
 
     def _bands(self, audio: Tensor, window: int, hop: int, filters: Tensor) -> Tensor:
-        amplitudes = spectra.spectrum(audio, window, hop).abs()
-        bands = (amplitudes.square() @ filters.T) ** (POWER / 2)
+        powers = spectra.power(spectra.spectrum(audio, window, hop))
+        bands = (powers @ filters.T) ** (POWER / 2)
         return bands.reshape(bands.shape[0], -1, bands.shape[-1] * (FRAME_SAMPLES // hop))
 
 
@@ -198,6 +198,8 @@ def residual_network(inputs: int, width: int, blocks: int, outputs: int) -> nn.S
 
 def limit(audio: Float[Tensor, "batch 2 samples"]) -> Float[Tensor, "batch 2 samples"]:
     """Audio as it is up to 0.8, bent smoothly to stay within 1 above: found phases pile up higher than true ones."""
+    if max(-audio.min(), audio.max()) <= 0.8:
+        return audio
     excess = (audio.abs() - 0.8).clamp(min=0)
     return audio.clamp(-0.8, 0.8) + audio.sign() * 0.2 * torch.tanh(excess / 0.2)
 
@@ -330,14 +332,14 @@ class MiniDecoder(nn.Module):
             first[:, None] * shorts + torch.arange(fine.shape[1], device=fine.device)
         ) % phases.CARRIER_FRAMES
         noise = phases.carrier(FINE_WINDOW, FINE_HOP)[:, FINE_BINS:].to(fine.device)
-        return torch.cat([low[..., :FINE_BINS], spectra.scaled(noise[places], high)], dim=-1)
+        return torch.cat([low[..., :FINE_BINS], noise[places] * high], dim=-1)
 
     def _shape_envelope(self, audio: Tensor, wanted: Tensor) -> Tensor:
         """Audio with the amplitudes `wanted` in coarse bands over short windows."""
         short = spectra.spectrum(audio, ENVELOPE_WINDOW, ENVELOPE_HOP)
         wanted = wanted.reshape(short.shape[0], short.shape[1], -1)
         gains = self._gains(short, wanted, self.envelope_of_bins, ENVELOPE_GAIN) @ self.envelope_to_bins
-        return spectra.overlap_add(spectra.scaled(short, gains), ENVELOPE_WINDOW, ENVELOPE_HOP)
+        return spectra.overlap_add(short * gains, ENVELOPE_WINDOW, ENVELOPE_HOP)
 
     def _make_side(self, mid: Tensor, wanted: Tensor) -> Tensor:
         """A side channel with the amplitudes `wanted` in coarse bands, made of the mid channel.
@@ -349,9 +351,7 @@ class MiniDecoder(nn.Module):
         gains = self._gains(spectrum, wanted, self.side_of_bins, 100.0) @ self.side_to_bins
         bins = torch.arange(gains.shape[-1], device=mid.device)
         turns = torch.sign(torch.sin(4 * torch.pi * torch.log2(bins + 1)))  # changes four times an octave
-        gains = gains * turns
-        rotated = torch.complex(-spectrum.imag * gains, spectrum.real * gains)
-        return spectra.overlap_add(rotated, SIDE_WINDOW, FINE_HOP)
+        return spectra.overlap_add(spectrum * (1j * turns * gains), SIDE_WINDOW, FINE_HOP)
 
     @staticmethod
     def _gains(spectrum: Tensor, wanted: Tensor, filters: Tensor, most: float) -> Tensor:

@@ -50,11 +50,6 @@ def power(spectra: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return torch.addcmul(spectra.real.square(), spectra.imag, spectra.imag)
 
 
-def scaled(spectra: Complex[Tensor, "*shape"], gains: Float[Tensor, "*shape"]) -> Complex[Tensor, "*shape"]:
-    """Spectra times real numbers, which torch would make complex first."""
-    return torch.view_as_complex(torch.view_as_real(spectra) * gains[..., None])
-
-
 def log_axis(window: int, low: float, high: float, per_octave: float, min_bins: float = 1.0) -> list[float]:
     """Frequencies in Hz from `low` to below `high`, evenly spaced by pitch but never closer than the bins."""
     least = min_bins * SAMPLE_RATE / window

@@ -4,7 +4,7 @@ Audio is float32 (2, samples) in [-1, 1] at 44.1 kHz; latents are (64, frames) a
 for 2048 samples. An accompaniment is as long as its vocals, and aligned to the sample.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from samuel.generation.dynamics import at_level
 from samuel.generation.regions import Region
 from samuel.generation.schedule import Guides, Latents, Material, Schedule, WindowTask
 from samuel.generation.windows import Window
+from samuel.lanes import lanes, side_by_side
 from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.frames import sheet_frames
 from samuel.model.conditions import GUIDE_CHANNELS
@@ -120,11 +121,12 @@ class Generator:
         kept = F.pad(keep, (0, vocals.shape[-1] - keep.shape[-1]))
         material, latents = self.prepare(vocals, lead_sheet, arrangement, voice), self.encode(kept)
         song = Schedule(material, config, vocals.shape[-1], self.codec.decoder_reach, latents, anew)
-        for start, stop in self._run(song, progress):
-            if anew.is_audible(start, stop):
-                place = slice(start * FRAME_SAMPLES, min(stop * FRAME_SAMPLES, vocals.shape[-1]))
-                made = self.decode(song.latents, start, stop)[:, : place.stop - place.start]
-                kept[:, place] = anew.blend(kept[:, place], made, place.start)
+        for pieces in self._run(song, progress):
+            audible = [piece for piece in pieces if anew.is_audible(*piece)]
+            for (start, _), made in zip(audible, self.decode_all(song.latents, audible), strict=True):
+                place = slice(start * FRAME_SAMPLES, start * FRAME_SAMPLES + made.shape[1])
+                before = kept[:, place]
+                before[:] = anew.blend(before, made[:, : before.shape[1]], place.start)
         return kept
 
     def accompany_all(
@@ -149,9 +151,7 @@ class Generator:
             for (song, _), made in zip(going, self.sample([task for _, task in going]), strict=True):
                 song.place(made)
         return [
-            torch.cat([self.decode(song.latents, *piece) for piece in song.finished()], dim=1)[
-                :, : one.shape[-1]
-            ]
+            torch.cat(self.decode_all(song.latents, list(song.finished())), dim=1)[:, : one.shape[-1]]
             for song, one in zip(songs, recordings, strict=True)
         ]
 
@@ -181,8 +181,12 @@ class Generator:
             return
         material, complete = self._begun(vocals, lead_sheet, blocks, voice)
         song = Schedule(material, config, samples, self.codec.decoder_reach, complete=complete)
-        for start, stop in self._run(song, progress):
-            yield self.decode(song.latents, start, stop)[:, : samples - start * FRAME_SAMPLES]
+        place = 0
+        for pieces in self._run(song, progress):
+            for first in range(0, len(pieces), lanes()):
+                for piece in self.decode_all(song.latents, pieces[first : first + lanes()]):
+                    yield piece[:, : samples - place]
+                    place += piece.shape[1]
 
     def prepare(
         self,
@@ -223,8 +227,7 @@ class Generator:
             encodings.append(Filling(self.codec.encode_blocks(arrangement, samples), *places))
 
         def complete(frame: int) -> None:
-            for fill in encodings:
-                fill(frame)
+            side_by_side(lambda fill: fill(frame), encodings)
 
         return Material(latents, arranged, guides), complete
 
@@ -266,13 +269,23 @@ class Generator:
     def decode(self, latents: Latents, start: int = 0, stop: int | None = None) -> Audio:
         """The audio of frames `start` to `stop`; the frames around them shape its ends."""
         stop = latents.shape[-1] if stop is None else stop
-        reach = self.codec.decoder_reach if stop - start < latents.shape[-1] else 0
-        begin = max(0, start - reach) // 2 * 2  # a codec may treat even and odd frames differently
-        audio = self.codec.decode(latents[None, :, begin : stop + reach], begin)[0].cpu()
-        return audio[:, (start - begin) * FRAME_SAMPLES : (stop - begin) * FRAME_SAMPLES]
+        (audio,) = self.decode_all(latents, [(start, stop)])
+        return audio
 
-    def _run(self, song: Schedule, progress: Progress | None) -> Iterator[tuple[int, int]]:
-        """Make a song's windows in turn; yields the frames of each piece as soon as it is final."""
+    def decode_all(self, latents: Latents, pieces: Sequence[tuple[int, int]]) -> list[Audio]:
+        """`decode` of each of these pieces, frames from and to, on a CPU side by side."""
+
+        def decoded(piece: tuple[int, int]) -> Audio:
+            start, stop = piece
+            reach = self.codec.decoder_reach if stop - start < latents.shape[-1] else 0
+            begin = max(0, start - reach) // 2 * 2  # a codec may treat even and odd frames differently
+            audio = self.codec.decode(latents[None, :, begin : stop + reach], begin)[0].cpu()
+            return audio[:, (start - begin) * FRAME_SAMPLES : (stop - begin) * FRAME_SAMPLES]
+
+        return side_by_side(decoded, pieces) if self.device.type == "cpu" else [*map(decoded, pieces)]
+
+    def _run(self, song: Schedule, progress: Progress | None) -> Iterator[list[tuple[int, int]]]:
+        """Make a song's windows in turn; yields the frames of the pieces that are final after each."""
 
         def tell(share: float) -> None:
             if progress:
@@ -281,7 +294,7 @@ class Generator:
         while (task := song.task()) is not None:
             (made,) = self.sample([task], tell)
             song.place(made)
-            yield from song.finished()
+            yield list(song.finished())
 
     @torch.inference_mode()
     def _sample_alike(self, tasks: list[WindowTask], progress: Progress) -> list[Latents]:

@@ -14,7 +14,7 @@ from samuel.codec.bass import BASS_FILE
 from samuel.codec.codec import Codec
 from samuel.codec.loaders import MINI_FOLDER, _build, encode_mean, read_bass, read_checkpoint
 from samuel.codec.measuring import bass_agreement, chroma_correlation, mel_distance
-from samuel.codec.mini import ENVELOPE_WEIGHT, SIDE_WEIGHT, MiniAutoencoder, MiniConfig
+from samuel.codec.mini import ENVELOPE_WEIGHT, SIDE_WEIGHT, MiniAutoencoder, MiniConfig, limit
 
 FRAME = 2048
 DEMO_SONG = Path(samuel.__file__).parent / "demo_songs" / "hobbs-lets-go-fishin.ogg"
@@ -205,11 +205,19 @@ def test_a_sine_has_its_amplitude_in_every_window():
         assert 0.85 * 0.5 <= peak <= 0.501  # a Hann window loses at most 15 % between bins
 
 
-def test_spectra_in_real_arithmetic_are_those_in_complex():
+def test_powers_in_real_arithmetic_are_those_in_complex():
     spectrum = torch.randn(2, 3, 5, dtype=torch.complex64)
-    gains = torch.rand(2, 3, 5)
     torch.testing.assert_close(spectra.power(spectrum), spectrum.abs() ** 2)
-    torch.testing.assert_close(spectra.scaled(spectrum, gains), spectrum * gains)
+
+
+@pytest.mark.parametrize("loudest", [0.3, 0.8, 0.9, 4.0])
+def test_loud_peaks_alone_are_bent_and_stay_within_full_scale(loudest):
+    audio = torch.linspace(-1, 1, 2001).expand(1, 2, -1) * loudest
+    limited = limit(audio)
+    soft = audio.abs() <= 0.8
+    torch.testing.assert_close(limited[soft], audio[soft])
+    assert limited.abs().max() <= 1
+    assert (limited[~soft].abs() <= audio[~soft].abs()).all()
 
 
 def test_the_envelope_alone_is_that_of_the_whole_prediction() -> None:
