@@ -31,10 +31,10 @@ from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import (
     AudioWorker,
     DenoisingWorker,
-    KeptPiece,
     MixedFile,
     ModelCard,
     OneThread,
+    Piece,
     PreparedVocals,
 )
 from samuel.generation import PRETRAINED, Mixdown, WindowTask
@@ -137,8 +137,8 @@ class RemoteWorkers:
     async def coder(self, what: str, *arguments: Any) -> Any:
         return await self._do(what, *arguments)
 
-    async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
-        return await self._do("decode", latents, start, stop, kept)
+    async def decode(self, latents: Tensor, pieces: list[Piece]) -> list[bytes]:
+        return await self._do("decode", latents, pieces)
 
     async def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
         return await self._do("concatenate", pieces, samples, file_format)

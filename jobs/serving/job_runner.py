@@ -19,12 +19,15 @@ from jobs.serving.job import Job, region_of
 from jobs.serving.job_store import RECORDING, VOCALS, StoreCalls, arranged_file, piece_file
 from jobs.serving.problems import ProblemError
 from jobs.serving.sheet_options import SheetOptions
-from jobs.serving.workers import KeptPiece, MixedFile, ModelCard, PreparedVocals
+from jobs.serving.workers import KeptPiece, MixedFile, ModelCard, Piece, PreparedVocals
 from samuel.config import SAMPLE_RATE
 from samuel.generation import Material, Mixdown, Region, Schedule, WindowTask, pieces
 
 ENCODED = 0.05
 """Share of the work that is done when the vocals are heard."""
+
+PIECES_TOGETHER = 2
+"""That are decoded in one call, side by side: more would be heard later."""
 
 SAMPLING = 0.6
 """Share of the sampler in the rest; the other is the decoder's."""
@@ -47,7 +50,7 @@ class Workers(Protocol):
         """Shares done, then the window's latents."""
         ...
 
-    async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes: ...
+    async def decode(self, latents: Tensor, pieces: list[Piece]) -> list[bytes]: ...
 
     async def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes: ...
 
@@ -226,21 +229,30 @@ class JobRunner:
                     else:
                         await self._tell_share(state, song.share(made))
             async with self._timed("decode"):
-                for start, stop in song.finished():
-                    await self._make_piece(state, start, stop)
-                    self.job.made[state.number] += 1
-                    await self._tell_share(state, song.share())
+                ready = list(song.finished())
+                while ready:
+                    await self._make_pieces(state, ready[:PIECES_TOGETHER])
+                    ready = ready[PIECES_TOGETHER:]
 
-    async def _make_piece(self, state: VariationState, start: int, stop: int) -> None:
-        """Frames `start` to `stop` into the store; what is kept of them stays as it was, to the sample."""
-        job, number = self.job, self.job.made[state.number]
-        kept = await self._kept_piece(number) if state.region else None
-        if kept and state.region and not state.region.is_audible(start, stop):
-            piece = kept
-        else:
-            changed = KeptPiece(kept, state.region) if kept and state.region else None
-            piece = await self.workers.decode(state.song.latents, start, stop, changed)
-        await self.call_store(self.store.write, job.id, piece_file(state.number, number), piece)
+    async def _make_pieces(self, state: VariationState, frames: list[tuple[int, int]]) -> None:
+        """Frames from and to into the store; what is kept of them stays as it was, to the sample."""
+        job, first = self.job, self.job.made[state.number]
+        made: dict[int, bytes] = {}
+        wanted: dict[int, Piece] = {}
+        for number, (start, stop) in enumerate(frames, first):
+            kept = await self._kept_piece(number) if state.region else None
+            if kept and state.region and not state.region.is_audible(start, stop):
+                made[number] = kept
+            else:
+                changed = KeptPiece(kept, state.region) if kept and state.region else None
+                wanted[number] = Piece(start, stop, changed)
+        if wanted:
+            sounds = await self.workers.decode(state.song.latents, list(wanted.values()))
+            made |= zip(wanted, sounds, strict=True)
+        for number in sorted(made):
+            await self.call_store(self.store.write, job.id, piece_file(state.number, number), made[number])
+            job.made[state.number] += 1
+            await self._tell_share(state, state.song.share())
 
     async def _kept_piece(self, number: int) -> bytes | None:
         """A piece of the job that is changed; None where it had no such piece, or was deleted meanwhile."""

@@ -75,6 +75,15 @@ class KeptPiece:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Frames `start` to `stop` of a band, to be decoded."""
+
+    start: int
+    stop: int
+    kept: KeptPiece | None = None
+
+
+@dataclass(frozen=True)
 class MixedFile:
     content: bytes
     """An audio file."""
@@ -171,16 +180,17 @@ class AudioWorker:
         """A recording as FLAC, turned down where it would clip. Raises AudioError as `prepare` does."""
         return encode_audio(within(read_untrusted(recording, self.settings)), "flac")
 
-    def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
-        """Frames `start` to `stop` of a band, packed; with what is `kept`, only its region is another."""
-        piece = self.generator.decode(latents, start, stop)
-        if not bool(piece.isfinite().all()):
+    def decode(self, latents: Tensor, pieces: list[Piece]) -> list[bytes]:
+        """Pieces of a band, packed, decoded side by side; of those with what is `kept`, only the region is another."""
+        made = self.generator.decode_all(latents, [(one.start, one.stop) for one in pieces])
+        if not all(bool(sound.isfinite().all()) for sound in made):
             raise RuntimeError(
                 f"the band of {self.settings.checkpoint or PRETRAINED} has samples that are no numbers"
             )
-        if kept:
-            piece = self._blended(piece, start, kept)
-        return pack(piece)
+        return [
+            pack(self._blended(sound, one.start, one.kept) if one.kept else sound)
+            for sound, one in zip(made, pieces, strict=True)
+        ]
 
     def _blended(self, piece: Tensor, start: int, kept: KeptPiece) -> Tensor:
         before = unpack(kept.piece)

@@ -200,7 +200,7 @@ class Codec:
             inputs = [x[song, :, start * samples_in : end * samples_in] for song, start, end in group]
             return self._run(network, torch.stack(inputs), [first_frame + start for _, start, _ in group])
 
-        results = side_by_side(run, groups) if self.device.type == "cpu" else map(run, groups)
+        results = side_by_side(run, groups) if self.device.type == "cpu" else [*map(run, groups)]
         kept: list[list[Tensor]] = [[] for _ in range(x.shape[0])]
         for group, made in zip(groups, results, strict=True):
             for (song, start, end), result in zip(group, made, strict=True):

@@ -183,8 +183,11 @@ class Generator:
         song = Schedule(material, config, samples, self.codec.decoder_reach, complete=complete)
         place = 0
         for pieces in self._run(song, progress):
-            for first in range(0, len(pieces), lanes()):
-                for piece in self.decode_all(song.latents, pieces[first : first + lanes()]):
+            soon = (
+                pieces[: lanes()] if place == 0 else []
+            )  # heard at once; the others while the next window is got ready
+            for some, beside in ((soon, None), (pieces[len(soon) :], song.get_ready)):
+                for piece in self.decode_all(song.latents, some, beside):
                     yield piece[:, : samples - place]
                     place += piece.shape[1]
 
@@ -272,17 +275,25 @@ class Generator:
         (audio,) = self.decode_all(latents, [(start, stop)])
         return audio
 
-    def decode_all(self, latents: Latents, pieces: Sequence[tuple[int, int]]) -> list[Audio]:
-        """`decode` of each of these pieces, frames from and to, on a CPU side by side."""
+    def decode_all(
+        self, latents: Latents, pieces: Sequence[tuple[int, int]], beside: Callable[[], None] | None = None
+    ) -> list[Audio]:
+        """`decode` of each of these pieces, frames from and to, on a CPU side by side; `beside`: what else is done meanwhile."""
 
-        def decoded(piece: tuple[int, int]) -> Audio:
+        def decoded(piece: tuple[int, int] | None) -> Audio:
+            if piece is None:
+                assert beside
+                beside()
+                return torch.zeros(2, 0)
             start, stop = piece
             reach = self.codec.decoder_reach if stop - start < latents.shape[-1] else 0
             begin = max(0, start - reach) // 2 * 2  # a codec may treat even and odd frames differently
             audio = self.codec.decode(latents[None, :, begin : stop + reach], begin)[0].cpu()
             return audio[:, (start - begin) * FRAME_SAMPLES : (stop - begin) * FRAME_SAMPLES]
 
-        return side_by_side(decoded, pieces) if self.device.type == "cpu" else [*map(decoded, pieces)]
+        works: list[tuple[int, int] | None] = [*([None] if beside else []), *pieces]
+        made = side_by_side(decoded, works) if self.device.type == "cpu" else [*map(decoded, works)]
+        return made[1:] if beside else made
 
     def _run(self, song: Schedule, progress: Progress | None) -> Iterator[list[tuple[int, int]]]:
         """Make a song's windows in turn; yields the frames of the pieces that are final after each."""

@@ -94,10 +94,13 @@ class Schedule:
         """The next window; None where all are made."""
         if self.placed == len(self.windows):
             return None
-        window = self.windows[self.placed]
-        if self.complete:
-            self.complete(window.stop)
-        return self.material.task(self.latents, window, self.config)
+        self.get_ready()
+        return self.material.task(self.latents, self.windows[self.placed], self.config)
+
+    def get_ready(self) -> None:
+        """What `task` waits for: the material up to the next window's end."""
+        if self.complete and self.placed < len(self.windows):
+            self.complete(self.windows[self.placed].stop)
 
     def place(self, made: Latents) -> None:
         """The latents of the window that `task` asked for."""

@@ -22,6 +22,7 @@ from samuel.generation import (
 )
 from samuel.generation.generator import require_sound
 from samuel.generation.regions import FADE_SECONDS
+from samuel.lanes import side_by_side
 from samuel.training.checkpoint import CheckpointError, load_for_generation
 from tests.generation.generators import Echo, Monotone, generator, write_checkpoint
 from tests.jobs.songs import song_audio
@@ -213,6 +214,23 @@ def test_a_stream_begins_before_the_song_is_made(small: Generator) -> None:
     assert next(pieces).shape[-1] > 5 * SAMPLE_RATE
     assert told[-1] < 0.5
     pieces.close()
+
+
+def test_a_stream_has_the_same_bits_however_many_pieces_go_at_once(
+    small: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the sampler's, which shares each product between its threads."""
+    vocals, sample, threads = song_audio(30.0, 1), small.sample, torch.get_num_threads()
+    monkeypatch.setattr(small, "sample", lambda tasks, tell: side_by_side(sample, [tasks])[0])
+    made = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            made.append(torch.cat(list(small.stream(vocals, QUICK)), dim=1))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from jobs.serving.sheet_options import SheetOptions
 from jobs.serving.workers import (
     AudioWorker,
     DenoisingWorker,
-    KeptPiece,
     MixedFile,
     ModelCard,
     OneThread,
+    Piece,
     PreparedVocals,
 )
 from samuel.codec import load_codec
@@ -80,8 +80,8 @@ class LocalWorkers:
     async def coder(self, what: str, *arguments: Any) -> Any:
         return await self._do(getattr(self.work, what), *arguments)
 
-    async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
-        return await self._do(self.work.decode, latents, start, stop, kept)
+    async def decode(self, latents: Tensor, pieces: list[Piece]) -> list[bytes]:
+        return await self._do(self.work.decode, latents, pieces)
 
     async def concatenate(self, pieces: list[bytes], samples: int, file_format: str) -> bytes:
         return await self._do(self.work.concatenate, pieces, samples, file_format)

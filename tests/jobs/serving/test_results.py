@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jobs.serving.job_store import JobStore, piece_file
 from jobs.serving.packed_audio import pack, unpack
-from jobs.serving.workers import KeptPiece, encode_audio
+from jobs.serving.workers import Piece, encode_audio
 from samuel.audio import decode
 from samuel.audio.loudness import loudness
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
@@ -84,9 +84,9 @@ def test_a_region_does_not_decode_the_rest_again(checkpoint: str, tmp_path: Path
     class CountingWorkers(LocalWorkers):
         played: ClassVar[list[int]] = []
 
-        async def decode(self, latents: Tensor, start: int, stop: int, kept: KeptPiece | None) -> bytes:
-            self.played.append(start)
-            return await super().decode(latents, start, stop, kept)
+        async def decode(self, latents: Tensor, pieces: list[Piece]) -> list[bytes]:
+            self.played.extend(one.start for one in pieces)
+            return await super().decode(latents, pieces)
 
     with running(settings_of(checkpoint), tmp_path, CountingWorkers) as service, service.client() as client:
         job = finished(client, order(client, sung(20.0), ASYNC).json())
