@@ -4,11 +4,17 @@ Our products and transforms are too short to be shared between cores: two thread
 Two pieces of a song, a thread each, take half as long, and their bits do not depend on the number of threads.
 """
 
+import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
 from typing import TypeVar
 
 import torch
+
+_ARENA_MAX = -8
+"""`M_ARENA_MAX` of glibc's malloc.h."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +32,15 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
     try:
         if threads == 1 or len(items) < 2:
             return [work(item) for item in items]
+        _share_heap()
         with ThreadPoolExecutor(min(threads, len(items))) as pool:
             return list(pool.map(work, items))
     finally:
         torch.set_num_threads(threads)
+
+
+@cache
+def _share_heap() -> None:
+    """In glibc each thread has a heap of its own, which keeps what it frees: for 47.55 s on two cores 1227 MB at the peak, 1051 so."""
+    with suppress(AttributeError):  # where there is another allocator
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)

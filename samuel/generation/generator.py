@@ -121,8 +121,8 @@ class Generator:
         kept = F.pad(keep, (0, vocals.shape[-1] - keep.shape[-1]))
         material, latents = self.prepare(vocals, lead_sheet, arrangement, voice), self.encode(kept)
         song = Schedule(material, config, vocals.shape[-1], self.codec.decoder_reach, latents, anew)
-        for pieces in self._run(song, progress):
-            audible = [piece for piece in pieces if anew.is_audible(*piece)]
+        for final in self._run(song, progress):
+            audible = [piece for piece in final if anew.is_audible(*piece)]
             for (start, _), made in zip(audible, self.decode_all(song.latents, audible), strict=True):
                 place = slice(start * FRAME_SAMPLES, start * FRAME_SAMPLES + made.shape[1])
                 before = kept[:, place]

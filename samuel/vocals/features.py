@@ -11,17 +11,16 @@
 Pitch is found by SwiftF0 (Nieradzik 2025, MIT), whose network comes with its package.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
+from samuel.lanes import side_by_side
 
 FEATURE_CHANNELS = 16
 CHROMA, HEIGHT, VOICING, ONSET, LEVEL = slice(0, 12), 12, 13, 14, 15
@@ -137,7 +136,6 @@ def _detect(mono: Float[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray
         ]
 
     starts = range(0, count, WINDOW_POINTS)
-    with ThreadPoolExecutor(min(torch.get_num_threads(), len(starts))) as threads:
-        parts = list(threads.map(points_from, starts))
+    parts = side_by_side(points_from, starts)
     pitch, confidence, level = (np.concatenate(part) for part in zip(*parts, strict=True))
     return np.arange(count) * (HOP / PITCH_RATE), pitch, confidence, level
