@@ -10,11 +10,14 @@ from torch.nn import functional as F
 
 from samuel.harmonizing.beat_network import BEAT, DOWNBEAT, FRAME, BeatNetwork, beat_inputs
 from samuel.harmonizing.examples import SongLesson
+from samuel.harmonizing.phrasing import slowed
 from samuel.harmonizing.song_singing import sing_part
 from samuel.vocals.features import VocalFeatures
 
 EXAMPLES, SECONDS = 8, 30.0  # of a step
 RENDERED = 0.4  # share of the examples that are rendered voices, where there are any
+FREE = 0.5  # share of the made-up ones that are sung freely
+SLOWED = 0.15  # of those in four that are written with half as many beats
 POSITIVE = 4.0  # weight of beats beside the many frames that are none
 
 
@@ -60,9 +63,13 @@ def beat_loss(
     return F.binary_cross_entropy_with_logits(found, torch.from_numpy(np.stack(targets)), pos_weight=weight)
 
 
-def made_up(song: SongLesson, rng: np.random.Generator, seconds: float) -> VoiceLesson:
-    """A part of a song, sung at a tempo that it can be sung at."""
-    part = sing_part(song, rng, seconds)
+def made_up(
+    song: SongLesson, rng: np.random.Generator, seconds: float, as_written: bool = False
+) -> VoiceLesson:
+    """A part of a song, sung at a tempo that it can be sung at; freely, or with half as many beats, now and then."""
+    if not as_written and song.metre_beats == 4 and rng.random() < SLOWED:
+        song = slowed(song)
+    part = sing_part(song, rng, seconds, free=0.0 if as_written else FREE)
     times = part.tempo.beat_seconds
     inside = (times >= 0) & (times < seconds)
     down = inside & (np.arange(len(times)) % song.metre_beats == 0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from samuel.arranging.tempo import Tempo
 from samuel.harmonizing.examples import SongLesson
+from samuel.harmonizing.phrasing import Phrasing, phrased
 from samuel.harmonizing.singing import sing_features
 from samuel.rendering.timing import draw_tempo
 from samuel.vocals.features import VocalFeatures
@@ -24,8 +25,13 @@ class SungPart:
     first: int
 
 
-def sing_part(song: SongLesson, rng: np.random.Generator, seconds: float, untrue: float = 0.0) -> SungPart:
-    """`seconds` of a song, at a tempo that it can be sung at. `untrue`: semitones that notes are off, one deviation."""
+def sing_part(
+    song: SongLesson, rng: np.random.Generator, seconds: float, untrue: float = 0.0, free: float = 0.0
+) -> SungPart:
+    """`seconds` of a song, at a tempo that it can be sung at. `untrue`: semitones that notes are off, one deviation.
+
+    `free`: how likely its notes are placed as a pop singer does (`Phrasing`), 0 to 1.
+    """
     lengths = [end - start for start, end, _ in song.notes]
     fastest = max(60.0, 60 * float(np.quantile(lengths, 0.2)) / SHORTEST_NOTES)
     bpm = float(np.exp(rng.uniform(np.log(TEMPI[0]), np.log(min(TEMPI[1], fastest)))))
@@ -41,11 +47,14 @@ def sing_part(song: SongLesson, rng: np.random.Generator, seconds: float, untrue
         start=-shift,
         swing=float(rng.choice([0.0, 0.0, rng.uniform(0, SWING)])),
     )
-    notes = [
-        (tempo.seconds(start - first), tempo.seconds(end - first), float(pitch))
+    written = [
+        (start - first, end - first, pitch)
         for start, end, pitch in song.notes
         if start >= first and end - first < count
     ]
+    if free and rng.random() < free:
+        written = phrased(written, rng, Phrasing.draw(rng))
+    notes = [(tempo.seconds(start), tempo.seconds(end), float(pitch)) for start, end, pitch in written]
     if untrue:
         notes = [(start, end, pitch + untrue * rng.normal()) for start, end, pitch in notes]
     notes = [note for note in notes if 0 <= note[0] < seconds]
