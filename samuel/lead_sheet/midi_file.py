@@ -16,7 +16,7 @@ import numpy as np
 from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.chord_names import chord_name, key_name, parse_chord_name
 from samuel.lead_sheet.notation.midi import read_midi_file
-from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature, refuse_endless
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError, parse_key
 from samuel.lead_sheet.signatures import Metre
 from samuel.lead_sheet.text import metre_name, parse_metre
@@ -80,6 +80,7 @@ def read(path: Path) -> LeadSheet:
     """Raises LeadSheetError for what is no MIDI, or has no chords."""
     try:
         midi = read_midi_file(path)
+        refuse_endless(midi.end)
     except ScoreError as error:
         raise LeadSheetError(str(error)) from error
     first = next((at for at, text in midi.texts if text.lower() == FIRST_BEAT), 0.0)

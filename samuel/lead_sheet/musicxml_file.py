@@ -18,7 +18,7 @@ import numpy as np
 
 from samuel.lead_sheet.chord import NOTE_NAMES, Chord
 from samuel.lead_sheet.notation.musicxml import Sheet, read_musicxml
-from samuel.lead_sheet.notation.written import ScoreError
+from samuel.lead_sheet.notation.written import ScoreError, refuse_endless
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError
 from samuel.lead_sheet.signatures import Key, Metre
 from samuel.lead_sheet.tempo_map import clock_of
@@ -104,10 +104,11 @@ def read(path: Path) -> LeadSheet:
     try:
         sheet = read_musicxml(path)
         order, written = sheet.play_order(), sheet.bars()
+        bars = [written[index] for index in order]
+        starts = [float(start) for start in accumulate((length for _, length in bars), initial=Fraction(0))]
+        refuse_endless(starts[-1])
     except ScoreError as error:
         raise LeadSheetError(str(error)) from error
-    bars = [written[index] for index in order]
-    starts = [float(start) for start in accumulate((length for _, length in bars), initial=Fraction(0))]
     part = max(sheet.parts, key=lambda part: sum(len(measure.symbols) for measure in part.measures))
     played = [
         (start, part.measures[index])

@@ -13,12 +13,12 @@ import numpy as np
 
 from samuel.lead_sheet.chord import Chord, parse_chord
 from samuel.lead_sheet.notation.midi import MidiScore, read_midi_file
-from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature, refuse_endless
 from samuel.lead_sheet.signatures import Metre
 from samuel.rendering.bars import BarGrid, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
 from samuel.rendering.keys import find_key
-from samuel.rendering.score import MOST_QUARTERS, Score, single_voice, tempo_or_none
+from samuel.rendering.score import Score, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 
@@ -33,8 +33,7 @@ def read_midi(path: Path) -> Score:
 def _score(midi: MidiScore, path: Path) -> Score:
     if not midi.tracks:
         raise ScoreError("it has no pitched notes")
-    if _end(midi) > MOST_QUARTERS:
-        raise ScoreError(f"it is longer than {MOST_QUARTERS:.0f} quarters: it is damaged, or no song")
+    refuse_endless(_end(midi))
     chosen = sung([Candidate(track.name, track.notes, track.syllables) for track in midi.tracks])
     if not chosen:
         names = ", ".join(repr(track.name) for track in midi.tracks)

@@ -14,12 +14,12 @@ from pathlib import Path
 from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.notation.chord_symbols import Symbol
 from samuel.lead_sheet.notation.musicxml import Measure, Part, Sheet, SheetNote, read_musicxml
-from samuel.lead_sheet.notation.written import Note, ScoreError, Signature
+from samuel.lead_sheet.notation.written import Note, ScoreError, Signature, refuse_endless
 from samuel.lead_sheet.signatures import Key, Metre
 from samuel.rendering.bars import BarGrid, grid_of
 from samuel.rendering.chord_estimate import estimate_chords
 from samuel.rendering.keys import estimate_key, find_key
-from samuel.rendering.score import MOST_QUARTERS, Score, single_voice, tempo_or_none
+from samuel.rendering.score import Score, single_voice, tempo_or_none
 from samuel.rendering.sung_track import Candidate, sung
 
 _MODES = {"dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "aeolian": 9, "minor": 9, "locrian": 11}
@@ -48,8 +48,7 @@ def _score(sheet: Sheet, name: str) -> Score:
         upbeats=_upbeats(order, bars, implicit=any(part.measures[0].implicit for part in sheet.parts)),
     )
     starts = list(accumulate((bars[index][1] for index in order), initial=Fraction(0)))
-    if starts[-1] > MOST_QUARTERS:
-        raise ScoreError(f"it is longer than {MOST_QUARTERS:.0f} quarters: it is damaged, or no song")
+    refuse_endless(float(starts[-1]))
     played = [_Player(part, order, starts, grid) for part in sheet.parts]
 
     melodies = [player.melody() for player in played]

@@ -10,9 +10,6 @@ from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.notation.written import Note, ScoreError
 from samuel.lead_sheet.signatures import Key, Metre
 
-MOST_QUARTERS = 20_000.0
-"""Hours of music: nothing that anybody wrote as a song."""
-
 SLOWEST, FASTEST = 20.0, 400.0
 """Beats a minute. What a file gives outside of these is no tempo."""
 

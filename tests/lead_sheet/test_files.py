@@ -11,6 +11,7 @@ from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.lead_sheet.chord import QUALITIES, Chord
 from samuel.lead_sheet.files import check_length, click, read_lead_sheet, write_lead_sheet
 from samuel.lead_sheet.signatures import Key, Metre
+from tests.rendering.scores import harmony, note, repeat, time, write_musicxml, write_tracks
 
 
 @st.composite
@@ -173,6 +174,27 @@ def test_midi_from_a_sequencer(tmp_path: Path) -> None:
     song([(60,), (62,)], "Melody").write(str(path))
     with pytest.raises(LeadSheetError, match="MIDI without chords"):
         read_lead_sheet(path)
+
+
+def test_files_that_last_longer_than_any_song_are_refused(tmp_path: Path) -> None:
+    far = write_tracks(tmp_path / "far.mid", ("Piano", [(0.0, 1.0, 60), (70_000.0, 70_001.0, 60)]))
+    long = write_musicxml(tmp_path / "long.musicxml", ("Piano", [harmony("C", "major") + note("C", 999_999)]))
+    for path in (far, long):
+        with pytest.raises(LeadSheetError, match="longer than 20000 quarters"):
+            read_lead_sheet(path)
+
+
+def test_musicxml_is_read_as_it_sounds(tmp_path: Path) -> None:
+    """A repeat is played out, of an instrument in B flat the chords are those that sound, an odd metre is counted."""
+    transposed = "<attributes><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    bars = [
+        transposed + time("3+2", 8) + harmony("D", "suspended-fourth-seventh") + note("D", 8),
+        harmony("G", "major") + note("G", 8) + repeat("backward"),
+    ]
+    sheet = read_lead_sheet(write_musicxml(tmp_path / "song.musicxml", ("Clarinet", bars)))
+    assert [chord.label for chord in sheet.chords] == ["C:sus4(b7)", "F:maj"] * 2
+    assert sheet.downbeats == pytest.approx([0, 2, 4, 6])
+    assert sheet.unsure == ("tempo", "beats")
 
 
 def test_chordpro_with_lyrics_has_a_bar_a_chord(tmp_path: Path) -> None:
