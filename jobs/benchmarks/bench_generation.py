@@ -55,7 +55,8 @@ def main(
     python jobs/benchmarks/bench_generation.py --quality draft --seconds 30
 
     "End to end" is from vocals in memory to all of their accompaniment, with the models loaded: its lead sheet is found
-    and arranged ("direct"), the arrangement is played ("play"), and the network plays from both. "separate" comes on top where the recording is a mix. Each length has a process of its own, so that its peak of memory (of
+    and arranged ("direct"), the arrangement is played ("play"), and the network plays from both. What goes on side by side
+    counts in full in each: these may be more than the whole. "separate" comes on top where the recording is a mix. Each length has a process of its own, so that its peak of memory (of
     all but the separator, and with it) is its own. The last line is a whole command, from its start to its file.
     """
     import torch
