@@ -7,6 +7,7 @@ comes before the first bar is a bar of its own, as near to the song's tempo as 3
 import math
 import os
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ class _Clock:
     """
 
     def __init__(self, arrangement: Arrangement) -> None:
-        division = arrangement.sheet.metre.division
-        beat_ticks = TICKS_A_QUARTER * 3 // 2 if division == 3 else TICKS_A_QUARTER
+        written = arrangement.sheet.metre
+        beat_ticks = round(TICKS_A_QUARTER * written.quarters)
         self.times, self.ticks = [], []  # type: list[float], list[int]
         self.metres: list[tuple[int, int, int]] = []
         tick = 0
@@ -76,7 +77,7 @@ class _Clock:
             self.times, self.ticks, self.metres = [0.0], [0], [(0, *metre)]
             tick = metre[0] * 4 * TICKS_A_QUARTER // metre[1]
         for number, bar in enumerate(arrangement.bars):
-            metre = (3 * len(bar), 8) if division == 3 else (len(bar), 4)
+            metre = replace(written, beats=len(bar)).ratio
             if number == 0 or metre != self.metres[-1][1:]:
                 self.metres.append((tick, *metre))
             for time in bar:

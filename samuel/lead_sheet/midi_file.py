@@ -19,7 +19,7 @@ from samuel.lead_sheet.notation.midi import read_midi_file
 from samuel.lead_sheet.notation.written import Note, ScoreError, Signature, refuse_endless
 from samuel.lead_sheet.sheet import SAME_TIME, LeadSheet, LeadSheetError, parse_key
 from samuel.lead_sheet.signatures import Metre
-from samuel.lead_sheet.text import metre_name, parse_metre
+from samuel.lead_sheet.text import parse_metre
 
 TICKS = 480  # a quarter
 FIRST_BEAT, END, UNKNOWN = "first beat", "end", "?"
@@ -38,7 +38,7 @@ def write(sheet: LeadSheet, path: Path) -> None:
     if len(sheet.beats) < 2:
         raise LeadSheetError("MIDI needs beats, and this lead sheet has none")
     beats, lead = _with_lead(sheet)
-    quarters = _quarters(sheet.metre)
+    quarters = sheet.metre.quarters
     ticks = round(quarters * TICKS)
 
     def tick(second: float) -> int:
@@ -89,7 +89,7 @@ def read(path: Path) -> LeadSheet:
     tracks = [track for track in midi.tracks if not any(word in track.name.lower() for word in NO_CHORDS)]
     notes = [note for track in tracks for note in _struck_anew(track.notes)]
     chords = _named(midi.texts, midi.end)
-    if notes and chords and midi.end / len(chords) > MOST_BARS_A_MARKER * metre.beats * _quarters(metre):
+    if notes and chords and midi.end / len(chords) > MOST_BARS_A_MARKER * metre.beats * metre.quarters:
         chords = []
     chords = chords or _sounding(notes, [*beats, stop])
     if not any(chord.root is not None for chord in chords):
@@ -117,10 +117,6 @@ def _with_lead(sheet: LeadSheet) -> tuple[list[float], int]:
     return [*np.linspace(0, first, count, endpoint=False), *sheet.beats], count
 
 
-def _quarters(metre: Metre) -> float:
-    return 1.5 if metre.division == 3 else 1.0
-
-
 def _metres(sheet: LeadSheet, beats: list[float]) -> list[tuple[int, Any]]:
     """Time signatures, at beats: one for each bar of another length than the one before."""
     import mido
@@ -136,8 +132,8 @@ def _metres(sheet: LeadSheet, beats: list[float]) -> list[tuple[int, Any]]:
         if length % sheet.metre.beats == 0:
             length = sheet.metre.beats
         if length != before:
-            above, below = metre_name(Metre(length, sheet.metre.division)).split("/")
-            message = mido.MetaMessage("time_signature", numerator=int(above), denominator=int(below))
+            above, below = replace(sheet.metre, beats=length).ratio
+            message = mido.MetaMessage("time_signature", numerator=above, denominator=below)
             messages.append((start, message))
             before = length
     return messages
@@ -182,12 +178,16 @@ def _beats(
     beats: list[float] = []
     downbeats: list[float] = []
     held: dict[Metre, float] = {}
-    for (start, (above, below)), (end, _) in pairwise([*signatures, (stop, (4, 4))]):
+    spans = [(start, end, ratio) for (start, ratio), (end, _) in pairwise([*signatures, (stop, (4, 4))])]
+    _, _, (most, unit) = max(spans, key=lambda span: span[1] - span[0], default=(0.0, 0.0, (4, 4)))
+    for start, end, (above, below) in spans:
         try:
             metre = parse_metre(f"{above}/{below}")
         except LeadSheetError:
-            metre, below = Metre(above), 4
-        step = 4 / below * (3 if metre.division == 3 else 1)
+            metre = Metre(above)
+        if metre.division == 3 and below == unit and most % 3:
+            metre = Metre(above, 2, below)  # 3/8 amid 11/8 is three beats
+        step = metre.quarters
         held[metre] = held.get(metre, 0.0) + end - start
         for number in range(int(np.ceil((end - start) / step - SLIVER))):
             at = start + number * step

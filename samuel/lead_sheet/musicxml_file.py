@@ -59,7 +59,7 @@ def write(sheet: LeadSheet, path: Path) -> None:
     step = beats[-1] - beats[-2]
     while len(beats) <= edges[-1]:
         beats.append(beats[-1] + step)
-    quarters = 1.5 if sheet.metre.division == 3 else 1.0
+    quarters = sheet.metre.quarters
 
     part: Any = m21.stream.Part(id="chords")
     tempo, length_before = 0.0, 0
@@ -67,7 +67,7 @@ def write(sheet: LeadSheet, path: Path) -> None:
         measure: Any = m21.stream.Measure(number=number)
         if end - start != length_before and number:
             length_before = end - start
-            ratio = metre_name(Metre(end - start, sheet.metre.division))
+            ratio = metre_name(replace(sheet.metre, beats=end - start))
             measure.insert(0, m21.meter.TimeSignature(ratio))
         elif number == 0:
             measure.insert(0, m21.meter.TimeSignature(metre_name(sheet.metre)))
@@ -129,7 +129,7 @@ def read(path: Path) -> LeadSheet:
     tempi = {start + float(at): bpm for start, measure in played for at, bpm in measure.tempi if bpm}
     paces = {0.0: next(iter(tempi.values()), PLAYED_BPM)} | tempi
     second = clock_of({at: 60 / bpm for at, bpm in paces.items()}, _first_beat(sheet))
-    quarters = 1.5 if metre.division == 3 else 1.0
+    quarters = metre.quarters
     beats: list[float] = []
     downbeats: list[float] = []
     for number, (start, end) in enumerate(pairwise(starts)):

@@ -157,7 +157,7 @@ class LeadSheet:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON, with the names that the annotations of a rendered song have."""
         return {
-            "metre": {"beats": self.metre.beats, "division": self.metre.division},
+            "metre": self.metre.fields,
             "beats_per_minute": self.bpm and round(self.bpm, 3),
             "key": self.key and self.key.label,
             "beats": [round(time, 4) for time in self.beats],
@@ -185,7 +185,7 @@ class LeadSheet:
                     for start, end, label in fields.get("chords") or ()
                 ),
                 key=parse_key(fields["key"]) if fields.get("key") else None,
-                metre=Metre(int(metre["beats"]), int(metre.get("division", 2))),
+                metre=Metre(int(metre["beats"]), int(metre.get("division", 2)), int(metre.get("unit", 0))),
                 energy=tuple((float(second), float(level)) for second, level in fields.get("energy") or ()),
                 style=str(fields.get("style") or ""),
                 unsure=tuple(map(str, fields.get("unsure") or ())),

@@ -76,9 +76,11 @@ def chart_text(sheet: LeadSheet, doubts: bool = False) -> str:
     def name(chord: Chord) -> str:
         return chord_name(chord, sheet.key) + (DOUBT if doubts and sheet.is_guess(chord) else "")
 
+    shortest = min(0.1, 0.5 / sheet.metre.beats)  # of a bar
     cells = []
     for start, end in sheet.bars:
-        inside = [c for c in sheet.chords if min(c.end, end) - max(c.start, start) > 0.1 * (end - start)]
+        least = shortest * (end - start)
+        inside = [c for c in sheet.chords if min(c.end, end) - max(c.start, start) > least]
         shares = [(min(c.end, end) - max(c.start, start)) / (end - start) for c in inside]
         cells.append(" ".join(_spread([name(c) for c in inside], shares, sheet.metre.beats)))
     shown = [
@@ -111,24 +113,26 @@ def sheet_text(sheet: LeadSheet) -> str:
 
 
 def parse_metre(text: str) -> Metre:
-    """ "3/4", "6/8". A beat of 6/8, 9/8 or 12/8 is a dotted quarter. Raises LeadSheetError."""
+    """ "3/4", "6/8". A beat of 6/8, 9/8 or 12/8 is a dotted quarter, of 5/8, 7/8 or 11/8 an eighth, of 2/2 a half.
+
+    Raises LeadSheetError.
+    """
     match = re.fullmatch(r"\s*(\d{1,2})\s*/\s*(1|2|4|8|16)\s*", text)
     count = int(match[1]) if match else 0
     if match is None or not 1 <= count <= 15:
         raise LeadSheetError(f"expected a metre such as 4/4, 3/4 or 6/8, got {text!r}")
-    if int(match[2]) >= 8 and count % 3 == 0:
-        return Metre(count // 3, 3)
-    return Metre(count)
+    unit = int(match[2])
+    return Metre(count // 3, 3, unit) if unit >= 8 and count % 3 == 0 else Metre(count, 2, unit)
 
 
 def metre_name(metre: Metre) -> str:
-    """ "4/4", "6/8"."""
-    return f"{3 * metre.beats}/8" if metre.division == 3 else f"{metre.beats}/4"
+    """ "4/4", "6/8", "11/8": `parse_metre` of it is the metre."""
+    return "{}/{}".format(*metre.ratio)
 
 
 def _spread(names: list[str], shares: list[float], beats: int) -> list[str]:
     """Names with slashes where a chord lasts longer than an even share of the bar."""
-    if len(names) < 2 or max(shares) - min(shares) < 0.15:
+    if len(names) < 2 or max(shares) - min(shares) < min(0.15, 0.9 / beats):
         return names
     words: list[str] = []
     for name, share in zip(names, shares, strict=True):

@@ -167,7 +167,8 @@ export function show(sheet) {
   $("bpm").value = Number(lead_sheet.beats_per_minute?.toFixed(1));
   $("first-beat").value = sheet.times[0].toFixed(2);
   const unsure = new Set(lead_sheet.unsure);
-  const metre = lead_sheet.metre.division === 3 ? `${3 * lead_sheet.metre.beats}/8` : `${lead_sheet.metre.beats}/4`;
+  const { beats, division, unit } = lead_sheet.metre;
+  const metre = division === 3 ? `${3 * beats}/${unit ?? 8}` : `${beats}/${unit ?? 4}`;
   $("metre").options[0].text = `as sung (${metre})`;
   $("key").options[0].text = lead_sheet.key ? `as sung (${lead_sheet.key}${unsure.has("key") ? "?" : ""})` : "as sung";
   for (const option of $("energy").querySelectorAll("[data-drawn]")) option.remove();

@@ -38,6 +38,7 @@ def case(
     arrangement = {
         "breathing": breathing,
         "6/8": lambda: arrange(lead_sheet(metre="6/8", bpm=80.0, first_beat=0.02), seconds=12.0, seed=1),
+        "11/8": lambda: arrange(lead_sheet(metre="11/8", bpm=200.0), seconds=12.0, seed=1),
         "7/4": lambda: arrange(lead_sheet(metre="7/4"), seconds=12.0, seed=1),
         "late": lambda: arrange(lead_sheet(first_beat=75.3, seconds=86.0), seconds=84.0, seed=1),
         "at once": lambda: arrange(lead_sheet(first_beat=0.0), seconds=10.0, seed=1),
@@ -77,7 +78,7 @@ def test_mido_reads_the_same_notes_tempo_metre_key_and_chords(case) -> None:
     file = mido.MidiFile(path, charset="utf-8")
     events = absolute(file)
     beats = [time for bar in arrangement.bars for time in bar]
-    beat_ticks = file.ticks_per_beat * (1.5 if arrangement.sheet.metre.division == 3 else 1.0)
+    beat_ticks = file.ticks_per_beat * arrangement.sheet.metre.quarters
     changes = [(tick, second, m.tempo) for tick, second, m in events if m.type == "set_tempo"]
     first = next((tick for tick, second, _ in changes if beats and abs(second - beats[0]) < 0.001), 0)
     for number, beat in enumerate(beats):
@@ -96,7 +97,7 @@ def test_mido_reads_the_same_notes_tempo_metre_key_and_chords(case) -> None:
     metres = [(m.numerator, m.denominator) for _, _, m in events if m.type == "time_signature"]
     metre = arrangement.sheet.metre
     if beats:
-        assert metres[-1] == ((3 * metre.beats, 8) if metre.division == 3 else (metre.beats, 4))
+        assert metres[-1] == metre.ratio
     markers = [(second, m.text) for _, second, m in events if m.type == "marker"]
     asked = [chord.start for chord in arrangement.sheet.chords if chord.start < arrangement.seconds]
     np.testing.assert_allclose([second for second, _ in markers], asked, atol=0.001)

@@ -17,7 +17,11 @@ from tests.rendering.scores import harmony, note, repeat, time, write_musicxml, 
 @st.composite
 def sheets(draw, steady: bool) -> LeadSheet:
     """Some bars with one or two chords each; `steady`: of one tempo, without a pickup, without gaps."""
-    metre = draw(st.sampled_from([Metre(4), Metre(3), Metre(2, 3), Metre(4, 3), Metre(5)]))
+    metre = draw(
+        st.sampled_from(
+            [Metre(4), Metre(3), Metre(2, 3), Metre(4, 3), Metre(5), Metre(11, 2, 8), Metre(2, 2, 2)]
+        )
+    )
     bars = draw(st.integers(1, 6))
     pickup = 0 if steady else draw(st.integers(0, metre.beats - 1))
     step, first = draw(st.floats(0.3, 1.2)), draw(st.sampled_from([0.0, 0.0421, 0.7, 3.1]))

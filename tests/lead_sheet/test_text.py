@@ -81,6 +81,15 @@ def test_charts_come_back(bars: list[list[Chord]], beats: int) -> None:
         assert [c.start for c in again] == pytest.approx([c.start for c in played.chords])
 
 
+@given(st.integers(2, 15), st.data())
+def test_two_chords_of_a_bar_change_on_the_beat_they_are_written_on(beats: int, data: st.DataObject) -> None:
+    change = data.draw(st.integers(1, beats - 1))
+    chords = (Chord(0.0, float(change), 0, "maj"), Chord(float(change), float(beats), 7, "maj"))
+    one_bar = LeadSheet(tuple(map(float, range(beats))), (0.0,), chords, metre=Metre(beats))
+    again = parse_chart(chart_text(one_bar)).over(one_bar.bars)
+    assert [c.start for c in again] == pytest.approx([0, change])
+
+
 def test_slashes_hold_a_chord() -> None:
     (bar,) = parse_chart("| C / / G |").bars
     assert [(c.start, c.end) for c in bar] == [(0, 0.75), (0.75, 1)]
@@ -98,6 +107,25 @@ def test_metres_and_keys() -> None:
     for wrong in ("H", "", "A dorian"):
         with pytest.raises(LeadSheetError, match="key"):
             parse_key(wrong)
+
+
+@given(st.integers(1, 15), st.sampled_from([1, 2, 4, 8, 16]))
+def test_every_metre_is_printed_as_it_was_typed(count: int, unit: int) -> None:
+    metre = parse_metre(f"{count}/{unit}")
+    assert metre_name(metre) == f"{count}/{unit}"
+    assert metre.beats * metre.quarters == pytest.approx(4 * count / unit)
+    sheet = LeadSheet(*steady_beats(100.0, 0.5, metre, 60.0), metre=metre)
+    assert LeadSheet.from_json(sheet.to_json()).metre == metre
+    assert f", {count}/{unit}" in heading(sheet)
+
+
+def test_what_was_stored_without_a_unit_is_the_usual_one() -> None:
+    for fields, name in (({"beats": 11}, "11/4"), ({"beats": 2, "division": 3}, "6/8")):
+        sheet = LeadSheet.from_dict({"metre": fields})
+        assert metre_name(sheet.metre) == name
+        assert "unit" not in sheet.to_dict()["metre"]
+    with pytest.raises(LeadSheetError):
+        LeadSheet.from_dict({"metre": {"beats": 4, "unit": 7}})
 
 
 def test_a_sheet_is_printed_as_a_person_writes_it() -> None:
