@@ -14,6 +14,7 @@ REST_DB = 30.0
 SILENT_DBFS = -60.0
 """... or below this."""
 SMOOTHING_SECONDS = 1.0
+PAUSE_DB, PAUSE_SECONDS = 40.0, 0.3
 
 Level = Float[Array, " _"]
 
@@ -56,3 +57,24 @@ def rests_kept(reference: Level, estimated: Level) -> float:
         return float("nan")
     rests = np.convolve(sounding(reference[:shared]), np.ones(size), mode="same") == 0
     return float((~sounding(estimated[:shared]))[rests].mean()) if rests.any() else float("nan")
+
+
+def rests(level: Level) -> Bool[Array, " frame"]:
+    """The frames in which a band pauses: `PAUSE_DB` and more below its own loud level (the 95th percentile), or below
+    `SILENT_DBFS`, for `PAUSE_SECONDS` and longer."""
+    if not len(level):
+        return np.zeros(0, dtype=bool)
+    quiet = level < max(SILENT_DBFS, float(np.percentile(level, 95)) - PAUSE_DB)
+    edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False))
+    for start, end in edges.reshape(-1, 2):
+        if (end - start + 1) / FRAME_RATE < PAUSE_SECONDS:  # a frame hears as much again around it
+            quiet[start:end] = False
+    return quiet
+
+
+def rests_shared(reference: Level, estimated: Level) -> tuple[float, float]:
+    """Shares (0 to 1): of the time in which the reference rests, that in which the other rests too; and of the time in
+    which the reference plays, that in which the other rests. NaN where there is no such time."""
+    shared = min(len(reference), len(estimated))
+    ours, theirs = rests(reference[:shared]), rests(estimated[:shared])
+    return tuple(float(theirs[part].mean()) if part.any() else float("nan") for part in (ours, ~ours))  # type: ignore[return-value]

@@ -208,7 +208,8 @@ def _played(part: SongResults) -> list[str]:
                 for song, sheet in sheets.items()
             ]
             for name, (records, sheets) in bands.items()
-        }
+        },
+        [first.reference[song].features for song in own],
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from samuel.evaluation import anchors
 from samuel.evaluation.agreement import with_reference, with_vocals
-from samuel.evaluation.dynamics import rests_kept, sounding, together
+from samuel.evaluation.dynamics import rests, rests_kept, rests_shared, sounding, together
 from samuel.evaluation.features import FRAME_RATE, AudioFeatures, audio_features
 from samuel.evaluation.harmony import chord_accuracy, chord_fit, chroma_agreement, key_fit, key_of, triad
 from samuel.evaluation.metrics import REFERENCE, VOCALS
@@ -91,6 +91,36 @@ def test_rests_are_kept_or_not() -> None:
     assert together(sounds, rests) == pytest.approx(11 / 16, abs=0.01)
 
 
+def levels(*pauses: tuple[float, float], down: float = -50.0, seconds: float = 16.0) -> np.ndarray:
+    """A steady -20 dBFS with pauses so many decibels below it, a frame each `1 / FRAME_RATE`."""
+    level = np.full(round(seconds * FRAME_RATE), -20.0)
+    for start, end in pauses:
+        level[round(start * FRAME_RATE) : round(end * FRAME_RATE)] += down
+    return level
+
+
+def test_pauses_are_shared_or_false() -> None:
+    paused, played_on = levels((5.0, 10.0)), levels()
+    assert rests_shared(paused, paused) == (1, 0)
+    assert rests_shared(paused, played_on) == (0, 0)
+    assert np.isnan(rests_shared(played_on, played_on)[0])
+    half, false = rests_shared(paused, levels((7.5, 12.5)))
+    assert half == pytest.approx(0.5, abs=0.02)
+    assert false == pytest.approx(2.5 / 11, abs=0.02)
+    assert np.isnan(rests_shared(levels((0.0, 16.0), down=-70.0), played_on)[1])
+    assert all(np.isnan(rests_shared(np.zeros(0), played_on)))
+
+
+def test_a_pause_is_deep_and_long_enough() -> None:
+    frame = 1 / FRAME_RATE
+    assert not rests(levels((5.0, 10.0), down=-35.0)).any()
+    assert rests(levels((5.0, 10.0), down=-45.0)).sum() == round(5 * FRAME_RATE)
+    assert not rests(levels((5.0, 5.0 + 1.1 * frame))).any()
+    assert rests(levels((5.0, 5.0 + 3.1 * frame))).sum() == 3
+    quieter = levels((5.0, 10.0)) - 20.0  # by its own loud level
+    assert rests(quieter).sum() == round(5 * FRAME_RATE)
+
+
 def test_a_signal_agrees_with_itself_in_everything(song: AudioFeatures) -> None:
     for agreed, group in ((with_vocals(song, song), VOCALS), (with_reference(song, song), REFERENCE)):
         assert agreed.keys() == {metric.column for metric in group.metrics}
@@ -171,12 +201,15 @@ def test_onsets_stand_out_less_in_a_wash(song: AudioFeatures) -> None:
 
 
 def test_a_silent_band_plays_nothing(silence: AudioFeatures) -> None:
-    found = played(signals.chords(), dataclasses.replace(silence, notes=np.zeros(0, np.float32)))
+    found = played(signals.chords(), dataclasses.replace(silence, notes=np.zeros(0, np.float32)), silence)
     assert set(found) == {metric.column for metric in PLAYED}
+    assert found.pop("rests") == 1
+    assert np.isnan(found.pop("false_rests"))  # a band that never plays
     assert not any(found.values())
 
 
 def test_the_table_has_a_row_a_band(song: AudioFeatures, other: AudioFeatures) -> None:
     chords = signals.chords()
-    lines = played_table({"right": [(chords, song)], "wrong": [(chords, other)]})
+    lines = played_table({"right": [(chords, song)], "wrong": [(chords, other)]}, [song])
+    assert "0 of the 1 true bands pause" in lines[-1]
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| right", "| wrong"]
