@@ -66,9 +66,9 @@ def played_table(
     rows = []
     for name, songs in bands.items():
         heard = list(songs)
+        beside: Sequence[AudioFeatures | None] = truths or [None] * len(heard)
         values = [
-            played(chords, features, truth)
-            for (chords, features), truth in zip(heard, truths or [None] * len(heard), strict=True)
+            played(chords, features, truth) for (chords, features), truth in zip(heard, beside, strict=True)
         ]
         rows.append((name, *(mean_cell([one[metric.column] for one in values]) for metric in PLAYED)))
     lines = markdown_table([metric.label for metric in PLAYED], rows)
