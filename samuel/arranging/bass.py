@@ -6,7 +6,7 @@ only where neither it nor the one before is a guess.
 
 from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import Part
-from samuel.arranging.pen import Pen, lightness, strokes
+from samuel.arranging.pen import Pen, share_at, strokes
 from samuel.arranging.styles import bar_steps
 from samuel.lead_sheet.chord import Chord
 
@@ -62,7 +62,7 @@ def _bar(pen: Pen, bar: Bar, pattern: str, floor: int, home: int | None) -> int 
                 pen, letter, chord, home, pitch, floor, form.chord_at(coming) if coming < bar.end else chord
             )
         end = min(beat + 0.94 * length, coming, chord.end)
-        pen.play(beat, end, pitch, (96 if beat == bar.start else 86) - lightness(beat, bar))
+        pen.play(beat, end, pitch, 96 if beat == bar.start else 86, share=share_at(beat, bar))
     return home
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from samuel.arranging.form import Bar, Form
 from samuel.arranging.part import SHORTEST, Part
-from samuel.arranging.pen import VELOCITIES, Pen, lightness, strokes
+from samuel.arranging.pen import VELOCITIES, Pen, share_at, strokes
 from samuel.arranging.styles import bar_steps
 from samuel.arranging.voicing import voiced
 
@@ -22,6 +22,9 @@ STRUMMED = (24, 25, 46, 105)  # guitars, harp, banjo: one string after the other
 ROLL = 0.012  # seconds between two strings
 HEARD_WITHIN = 1.01  # beats: a chord is struck up to here after its beginning, or it is struck there
 SOFT_GUESS = 14  # of velocity, by which the first player is softer where chords are guesses
+SYNCOPATED = (
+    0.8  # of the velocity, at least, between the beats where a pattern has more strokes there than on them
+)
 CROWDED = 0.6  # of a bar is sung: the second pattern keeps still unless everything plays
 
 
@@ -119,6 +122,8 @@ def _bar(
     """Plays a bar; returns the last voicing."""
     form = pen.form
     written = strokes(bar_steps(pattern, bar.beats, form.steps, bar.number), form.steps)
+    between = [start % 1 > 0.01 for start, _, _ in written]
+    least = SYNCOPATED if 2 * sum(between) > len(between) > sum(between) else 0.0
     if bar.final:
         written = [(0.0, float(bar.beats), "X")]
     elif bar.ends_phrase:
@@ -142,18 +147,19 @@ def _bar(
         softer = SOFT_GUESS if form.is_guess(chord) else 0
         if letter.isdigit():
             index = int(letter)
-            velocity = 84 - lightness(beat, bar) if beat > bar.start else 94
+            velocity = 84 if beat > bar.start else 94
             pitch = voicing[index % len(voicing)] + 12 * (index // len(voicing))
             while pitch > max(HIGHEST, voicing[-1]):
                 pitch -= 12
-            pen.play(beat, min(chord.end, bar.end, max(end, beat + 1.0)), pitch, velocity - softer)
+            stop = min(chord.end, bar.end, max(end, beat + 1.0))
+            pen.play(beat, stop, pitch, velocity - softer, share=max(least, share_at(beat, bar)))
             continue
         if end - beat <= 1 / form.steps + 1e-6:
             end = beat + 0.6 * (end - beat)
         roll = ROLL if pen.part.program in STRUMMED else 0.002
-        velocity = VELOCITIES[letter] - 8 - softer - (lightness(beat, bar) if letter == "x" else 0)
+        velocity, share = VELOCITIES[letter] - 8 - softer, max(least, share_at(beat, bar, letter))
         for offset, pitch in enumerate(voicing):
-            pen.play(beat, min(end, chord.end), pitch, velocity, late=roll * offset)
+            pen.play(beat, min(end, chord.end), pitch, velocity, roll * offset, share)
     return voicing
 
 

@@ -28,7 +28,8 @@ SOFTER = {
     TAMBOURINE: 8,
 }  # of velocity: leaves the bass its place; what is bright and plays on and on
 KEEPS_TIME = (CLOSED_HAT, PEDAL_HAT, RIDE, SHAKER, TAMBOURINE, COWBELL)
-SECOND = 12  # of velocity: so much softer is what keeps time at its second, third... stroke in a beat
+BETWEEN = {KICK: 0.6, SNARE: 0.6} | dict.fromkeys(KEEPS_TIME, 0.45)
+"""Of the velocity, between the beats, but for accents. Congas, claves, an open hat there are the style's own rhythm."""
 FILL_AT_TURNS, FILL_IN_RESTS = 0.8, 0.35  # how often
 
 
@@ -48,16 +49,12 @@ def drums(form: Form) -> Part:
             continue
         fill = bool(pattern) and bar.beats > 1 and pen.happens(_fill_chance(form, bar))
         for drum, steps in pattern.items():
-            struck: set[int] = set()  # the beats
             for index, letter in enumerate(bar_steps(steps, bar.beats, form.steps, bar.number)):
                 if letter == "." or (fill and index >= (bar.beats - 1) * form.steps):
                     continue
                 beat = bar.start + index / form.steps
-                lighter = (
-                    SECOND if drum in KEEPS_TIME and letter != "o" and index // form.steps in struck else 0
-                )
-                struck.add(index // form.steps)
-                pen.play(beat, beat + 0.25, drum, VELOCITIES[letter] - SOFTER.get(drum, 0) - lighter)
+                share = BETWEEN.get(drum, 1.0) if index % form.steps and letter != "X" else 1.0
+                pen.play(beat, beat + 0.25, drum, VELOCITIES[letter] - SOFTER.get(drum, 0), share=share)
         if fill:
             _fill(pen, bar.end - 1)
         if pattern and bar.level >= 2 and bar.opens:

@@ -13,7 +13,9 @@ EARLIEST = 0.03  # seconds: so much before the recording is an inaccuracy of the
 RELEASE = 0.02  # seconds: a note ends before the next one can begin, however early that is
 VELOCITIES = {"X": 112, "x": 88, "o": 58}
 PUSH = 20  # of velocity, from energy 0 to 1
-BETWEEN = 6  # of velocity: strokes between beats are softer
+BETWEEN = {"X": 0.65, "x": 0.6}
+"""Of the velocity: what a chord's strokes have between the beats, so that these are heard."""
+BETWEEN_TONES = 0.7  # the same of a broken chord's and of the bass's
 SWELL = (0, -3, -1, 1, -2, 0, 3, 5)  # of velocity, in the eight bars of a section
 AWAY, BACK = 3, -6  # of velocity, in bars without and with singing
 
@@ -41,22 +43,30 @@ class Pen:
     def happens(self, probability: float) -> bool:
         return float(self.rng.random()) < probability
 
-    def play(self, beat: float, end_beat: float, pitch: int, velocity: int, late: float = 0.0) -> None:
-        """From beat to beat; `late` in seconds."""
+    def play(
+        self,
+        beat: float,
+        end_beat: float,
+        pitch: int,
+        velocity: int,
+        late: float = 0.0,
+        share: float = 1.0,
+    ) -> None:
+        """From beat to beat; `late` in seconds; `share`: of the velocity, after what the bar adds to it."""
         # Sums of uniform numbers, not normal ones: the same on every platform.
         drawn = self.rng.random(6)
         start = self.form.tempo.seconds(beat) + late + 2 * self.looseness * float(drawn[:3].sum() - 1.5)
         end = max(self.form.tempo.seconds(end_beat) - RELEASE, start + SHORTEST)
         if end <= 0 or (self.part.drums and start < -EARLIEST):
             return  # before the recording; a note that is held is heard from there on
-        loud = velocity + self.push + 10 * float(drawn[3:].sum() - 1.5)
+        loud = share * (velocity + self.push) + 10 * float(drawn[3:].sum() - 1.5)
         self.part.notes.append(PlayedNote(max(0.0, start), end, pitch, min(max(round(loud), 1), 127)))
 
 
-def lightness(beat: float, bar: Bar) -> int:
-    """How much softer, in velocity, a stroke between two beats is than one on a beat."""
+def share_at(beat: float, bar: Bar, letter: str = "") -> float:
+    """Of the velocity: 1 on a beat, less between two."""
     inside = (beat - bar.start) % 1
-    return 0 if min(inside, 1 - inside) < 0.01 else BETWEEN
+    return 1.0 if min(inside, 1 - inside) < 0.01 else BETWEEN.get(letter, BETWEEN_TONES)
 
 
 def strokes(steps: str, per_beat: int) -> list[tuple[float, float, str]]:
