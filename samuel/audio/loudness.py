@@ -64,7 +64,8 @@ def mix(
     mixed = torch.add(vocals, band, alpha=_amplitude(gain))
     for _ in range(PASSES):
         level = loudness(mixed)
-        mixed = limit(mixed * _amplitude(lufs - level if level > SILENCE else 0.0), true_peak_db)
+        mixed *= _amplitude(lufs - level if level > SILENCE else 0.0)
+        mixed = _limit(mixed, true_peak_db, in_place=True)
         if abs(lufs - level) < LOUDNESS_TOLERANCE:
             break
     return mixed
@@ -97,22 +98,43 @@ def limit(audio: Audio, true_peak_db: float) -> Audio:
 
     The gain at a sample is the mean over `LOOK_AHEAD` each way of the least gain needed within `LOOK_AHEAD`:
     so it never exceeds what the sample itself needs. What it gives back, it leaves as it is when it is asked again.
+    It works block by block: beside the result it takes the memory of a few seconds.
     """
-    ceiling, most = _amplitude(true_peak_db - MARGIN_DB), _amplitude(true_peak_db - MARGIN_DB / 2)
-    needed = np.ones(audio.shape[1], np.float32)
-    for start in range(0, audio.shape[1], BLOCK):
-        before = min(start, CONTEXT)
-        block = audio[:, start - before : start + BLOCK + CONTEXT].T.numpy()
-        fine = np.abs(soxr.resample(block, 1, OVERSAMPLING, quality="HQ")).max(1)
-        peaks = fine[: OVERSAMPLING * len(block)].reshape(-1, OVERSAMPLING).max(1)
-        peaks = np.maximum(peaks, np.abs(block).max(1))[before:][:BLOCK]
-        needed[start : start + BLOCK] = np.where(peaks > most, ceiling / np.maximum(peaks, ceiling), 1)
-    if needed.min(initial=1) == 1:
+    return _limit(audio, true_peak_db)
+
+
+def _limit(audio: Audio, true_peak_db: float, *, in_place: bool = False) -> Audio:
+    limited: Audio | None = None
+    starts = range(0, audio.shape[1], BLOCK)
+    reach = 2 * LOOK_AHEAD  # of the samples that shape a gain
+    before, needed = np.ones(0, np.float32), _needed(audio, 0, true_peak_db)
+    for start in starts:
+        # A block's peaks are looked for while it and its neighbours are as they were.
+        coming = _needed(audio, start + BLOCK, true_peak_db)
+        around = np.concatenate([before, needed, coming[:reach]])
+        if around.min(initial=1) < 1:
+            gains = _sliding_mean(_sliding_minimum(around, LOOK_AHEAD), LOOK_AHEAD)
+            if limited is None:
+                limited = audio if in_place else audio.clone()
+            limited[:, start : start + BLOCK] *= torch.from_numpy(gains[len(before) :][: len(needed)])
+        before, needed = needed[-reach:], coming
+    if limited is None:
         return audio
-    gains = _sliding_mean(_sliding_minimum(needed, LOOK_AHEAD), LOOK_AHEAD)
-    limited = audio * torch.from_numpy(gains)
     excess = true_peak(limited) - true_peak_db
-    return limited * _amplitude(-excess) if excess > 0 else limited
+    return limited.mul_(_amplitude(-excess)) if excess > 0 else limited
+
+
+def _needed(audio: Audio, start: int, true_peak_db: float) -> np.ndarray:
+    """The gain that each sample of the block at `start` needs."""
+    if start >= audio.shape[1]:
+        return np.ones(0, np.float32)
+    ceiling, most = _amplitude(true_peak_db - MARGIN_DB), _amplitude(true_peak_db - MARGIN_DB / 2)
+    before = min(start, CONTEXT)
+    block = audio[:, start - before : start + BLOCK + CONTEXT].T.numpy()
+    fine = np.abs(soxr.resample(block, 1, OVERSAMPLING, quality="HQ")).max(1)
+    peaks = fine[: OVERSAMPLING * len(block)].reshape(-1, OVERSAMPLING).max(1)
+    peaks = np.maximum(peaks, np.abs(block).max(1))[before:][:BLOCK]
+    return np.where(peaks > most, ceiling / np.maximum(peaks, ceiling), 1).astype(np.float32)
 
 
 def encoded(audio: Audio, file_format: str) -> bytes:

@@ -1,6 +1,7 @@
 """Mixing: loudness beside another library's, peaks by another way of finding them."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pyloudnorm
@@ -79,6 +80,34 @@ def test_true_peaks_stay_below_the_ceiling(seed: int, gain: float, ceiling: floa
     limited = limit(gain * drums(seconds, seed), ceiling)
     assert true_peak(limited) <= ceiling + 0.03  # the meter's last digit
     assert limited.abs().max() <= 10 ** (ceiling / 20) + 1e-4
+
+
+@pytest.mark.parametrize("seconds", [8.0, 9.01, 3.0])
+def test_the_limiter_works_block_by_block_as_in_one_go(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = torch.cat([song_audio(2.0, 3), 4 * drums(seconds, 5), 0.1 * drums(4.0, 6), 9 * drums(1.0, 7)], 1)
+    in_one_go = limit(audio, -1.0)
+    monkeypatch.setattr("samuel.audio.loudness.BLOCK", 2 * SAMPLE_RATE)
+    untouched = audio.clone()
+    assert (limit(audio, -1.0) - in_one_go).abs().max() < 1e-5  # -100 dB
+    assert torch.equal(audio, untouched)
+    assert (in_one_go - audio).abs().max() > 0.1
+
+
+def test_the_limiter_needs_no_more_memory_for_a_longer_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samuel.audio.loudness.BLOCK", SAMPLE_RATE)
+
+    def most(seconds: float) -> int:
+        audio = 4 * drums(seconds, 1)
+        tracemalloc.start()
+        limit(audio, -1.0)
+        peak = tracemalloc.get_traced_memory()[1]  # of numpy: beside the result, which is torch's
+        tracemalloc.stop()
+        return peak
+
+    short, long = most(4.0), most(16.0)
+    assert long < 1.3 * short
 
 
 def test_the_limiter_touches_nothing_but_the_surroundings_of_peaks() -> None:
