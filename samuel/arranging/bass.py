@@ -11,6 +11,7 @@ from samuel.arranging.styles import bar_steps
 from samuel.lead_sheet.chord import Chord
 
 LOWEST = 28
+SYNCOPATED = 0.85  # of the velocity, at least, between the beats where a bar has more strokes there than on them
 REACH = 14  # semitones above the lowest: up to here a root may lie an octave higher, for a shorter way
 NEAR = 0.26  # beats: a stroke this near to a chord's beginning is its first
 
@@ -48,6 +49,8 @@ def _bar(pen: Pen, bar: Bar, pattern: str, floor: int, home: int | None) -> int 
         if not any(abs(beat - chord.start) < NEAR for beat, _, _ in played):
             played.append((chord.start, min(1.0, chord.end - chord.start), "r"))
     played.sort()
+    between = [beat % 1 > 0.01 for beat, _, _ in played]
+    least = SYNCOPATED if 2 * sum(between) > len(between) else 0.0
     pitch = floor
     for number, (beat, length, letter) in enumerate(played):
         chord = form.chord_at(beat)
@@ -62,7 +65,7 @@ def _bar(pen: Pen, bar: Bar, pattern: str, floor: int, home: int | None) -> int 
                 pen, letter, chord, home, pitch, floor, form.chord_at(coming) if coming < bar.end else chord
             )
         end = min(beat + 0.94 * length, coming, chord.end)
-        pen.play(beat, end, pitch, 96 if beat == bar.start else 86, share=share_at(beat, bar))
+        pen.play(beat, end, pitch, 96 if beat == bar.start else 86, share=max(least, share_at(beat, bar)))
     return home
 
 

@@ -25,6 +25,7 @@ SOFT_GUESS = 14  # of velocity, by which the first player is softer where chords
 SYNCOPATED = (
     0.8  # of the velocity, at least, between the beats where a pattern has more strokes there than on them
 )
+NEVER_ON = 0.7  # the same where it has none on them
 CROWDED = 0.6  # of a bar is sung: the second pattern keeps still unless everything plays
 
 
@@ -123,7 +124,7 @@ def _bar(
     form = pen.form
     written = strokes(bar_steps(pattern, bar.beats, form.steps, bar.number), form.steps)
     between = [start % 1 > 0.01 for start, _, _ in written]
-    least = SYNCOPATED if 2 * sum(between) > len(between) > sum(between) else 0.0
+    least = (SYNCOPATED if not all(between) else NEVER_ON) if 2 * sum(between) > len(between) else 0.0
     if bar.final:
         written = [(0.0, float(bar.beats), "X")]
     elif bar.ends_phrase:

@@ -28,7 +28,7 @@ SOFTER = {
     TAMBOURINE: 8,
 }  # of velocity: leaves the bass its place; what is bright and plays on and on
 KEEPS_TIME = (CLOSED_HAT, PEDAL_HAT, RIDE, SHAKER, TAMBOURINE, COWBELL)
-BETWEEN = {KICK: 0.6, SNARE: 0.6} | dict.fromkeys(KEEPS_TIME, 0.45)
+BETWEEN = {KICK: 0.6, SNARE: 0.6} | dict.fromkeys(KEEPS_TIME, 0.4)
 """Of the velocity, between the beats, but for accents. Congas, claves, an open hat there are the style's own rhythm."""
 FILL_AT_TURNS, FILL_IN_RESTS = 0.8, 0.35  # how often
 
