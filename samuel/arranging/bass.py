@@ -11,7 +11,9 @@ from samuel.arranging.styles import bar_steps
 from samuel.lead_sheet.chord import Chord
 
 LOWEST = 28
-SYNCOPATED = 0.85  # of the velocity, at least, between the beats where a bar has more strokes there than on them
+SYNCOPATED = (
+    0.85  # of the velocity, at least, between the beats where a bar has more strokes there than on them
+)
 REACH = 14  # semitones above the lowest: up to here a root may lie an octave higher, for a shorter way
 NEAR = 0.26  # beats: a stroke this near to a chord's beginning is its first
 
