@@ -17,7 +17,6 @@ from torch import Tensor
 from samuel.diffusion.guidance import Denoise
 from samuel.diffusion.process import Latents, add_noise, noise_from_v, x0_from_v
 
-LEAST_STEPS = 4
 Rates = Float[Tensor, " step"]
 
 
@@ -130,7 +129,7 @@ def sample(
     """Normalized latents from `noise`, by the named sampler. `seed` is for the noise that ddpm adds.
 
     With `start`, normalized latents, sampling begins from them under the noise of the timestep `strength` of the way
-    to noise alone (SDEdit, Meng et al. 2022), in as much fewer steps: near 0 they stay, at 1 nothing is left of them.
+    to noise alone (SDEdit, Meng et al. 2022), in fewer steps (`steps_from`): near 0 they stay, at 1 nothing is left of them.
     A network that was `distilled_to` some steps takes those, by DDIM.
     """
     if sampler not in SAMPLERS:
@@ -156,8 +155,9 @@ def rates_from(
 
 
 def steps_from(strength: float, steps: int) -> int:
-    """Steps from a start at `strength`, where noise alone takes `steps`."""
-    return max(min(steps, LEAST_STEPS), math.ceil(strength * steps))
+    """Steps from a start at `strength`, where noise alone takes `steps`: what is to be played lies there already, so that half
+    of those that are left do."""
+    return steps if strength == 1 else math.ceil(strength * steps / 2)
 
 
 def _steps(rates: Rates) -> list[tuple[float, float]]:

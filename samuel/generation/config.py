@@ -18,7 +18,7 @@ QUALITIES = {
     "standard": SamplerPreset("dpm-solver", 5),
     "best": SamplerPreset("dpm-solver", 20),
 }
-"""From noise alone: of 5 steps the default strength leaves 4. What each gives is in the package's checkpoint's card."""
+"""From noise alone: of 5 steps the default strength leaves 2. What each gives is in the package's checkpoint's card."""
 MOST_STEPS = 800
 MOST_GUIDANCE = 20.0
 

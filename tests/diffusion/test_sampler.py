@@ -9,7 +9,7 @@ from torch import Tensor
 
 from samuel.diffusion import SAMPLERS, InpaintMask, cosine_schedule, sample, seeded_noise
 from samuel.diffusion.process import sigma
-from samuel.diffusion.sampler import ddim, ddpm, dpm_solver, trailing
+from samuel.diffusion.sampler import ddim, ddpm, dpm_solver, rates_from, trailing
 
 SCHEDULE = cosine_schedule()
 SHAPE = (2, 4, 24)
@@ -244,5 +244,12 @@ def test_a_start_takes_fewer_steps() -> None:
 
     start = torch.zeros(1, 64, 8)
     sample(counting, seeded_noise((1, 64, 8), 0), cosine_schedule(), start=start, strength=0.5, steps=20)
-    assert len(calls) == 10
+    assert len(calls) == 5
     assert calls[0] == pytest.approx(float(cosine_schedule()[399]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "left"), [(1.0, 5, 5), (0.8, 5, 2), (0.8, 2, 1), (0.01, 20, 1), (0.8, 20, 8)]
+)
+def test_steps_from_a_start_are_half_of_those_that_are_left(strength: float, steps: int, left: int) -> None:
+    assert len(rates_from(cosine_schedule(), steps, strength)) == left
