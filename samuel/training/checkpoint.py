@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,25 +166,43 @@ def save(run: Location, checkpoint: Checkpoint, *, best: bool) -> str:
     return str(folder)
 
 
-def export(run: Location, folder: Location) -> str:
+def export(run: Location, folder: Location, averaged_with: Sequence[Location] = ()) -> str:
     """Copy what generation needs of a run's best checkpoint, or of a checkpoint, in half precision: to share it.
 
-    Returns the checkpoint that was copied. Raises CheckpointError as `load_for_generation` does.
+    `averaged_with`: runs or checkpoints that went on from one another; each weight is their mean ("model soup",
+    Wortsman et al. 2022, arXiv 2203.05482), with the statistics of `run`.
+    Returns the checkpoint that was copied. Raises CheckpointError as `load_for_generation` does, and for networks that
+    cannot be averaged.
     """
-    path = best_of(run)
-    for what in (run, path):
+    paths = [best_of(one) for one in (run, *averaged_with)]
+    for what in (run, *averaged_with, *paths):
         if same_place(folder, what):
             raise CheckpointError(
                 f"{folder} is what is exported, and would be written over; choose another folder"
             )
-    half = {name: one.half() for name, one in _tensors(path, "ema.safetensors").items()}
+    parts = [_tensors(path, "ema.safetensors") for path in paths]
+    if averaged_with:
+        _require_alike(paths)
+    half = {name: torch.stack([part[name].float() for part in parts]).mean(dim=0).half() for name in parts[0]}
     for file, data in (
         ("ema.safetensors", to_safetensors(half)),
-        ("statistics.safetensors", _read(path, "statistics.safetensors")),
-        ("config.json", _read(path, "config.json")),
+        ("statistics.safetensors", _read(paths[0], "statistics.safetensors")),
+        ("config.json", _read(paths[0], "config.json")),
     ):
         write_atomic(as_path(folder) / file, data)
-    return path
+    return paths[0]
+
+
+def _require_alike(paths: list[str]) -> None:
+    """Raises CheckpointError where networks differ in more than their weights."""
+    first, *others = (_config(path) for path in paths)
+    for path, other in zip(paths[1:], others, strict=True):
+        for what in ("model", "codec", "vocals", "student"):
+            if getattr(other, what) != getattr(first, what):
+                raise CheckpointError(
+                    f"{path} cannot be averaged with {paths[0]}: its {what} is {getattr(other, what)}, "
+                    f"not {getattr(first, what)}; average checkpoints of one network that went on from one another"
+                )
 
 
 def load(folder: Location) -> Checkpoint:

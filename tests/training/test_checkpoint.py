@@ -87,6 +87,27 @@ def test_what_is_exported_generates_the_same_at_half_the_size(tmp_path: Path) ->
     assert torch.equal(found.statistics.vocals, saved.statistics.vocals)
 
 
+def test_exported_weights_may_be_the_mean_of_several_runs(tmp_path: Path) -> None:
+    one, other = moment(7, seed=1), moment(9, seed=2)
+    for name, saved in (("one", one), ("other", other)):
+        checkpoints.save(tmp_path / name, saved, best=True)
+    checkpoints.export(tmp_path / "one", tmp_path / "shared", [tmp_path / "other"])
+    mean = (one.ema["output.weight"] + other.ema["output.weight"]) / 2
+    found = load_for_generation(tmp_path / "shared")
+    torch.testing.assert_close(found.model.output.weight, mean, rtol=1e-3, atol=1e-6)
+    assert torch.equal(found.statistics.vocals, one.statistics.vocals)
+
+
+def test_networks_of_other_codecs_are_not_averaged(tmp_path: Path) -> None:
+    one = moment(7)
+    checkpoints.save(tmp_path / "one", one, best=True)
+    other = dataclasses.replace(one, config=dataclasses.replace(one.config, codec="another"))
+    checkpoints.save(tmp_path / "other", other, best=True)
+    with pytest.raises(CheckpointError, match="codec is another"):
+        checkpoints.export(tmp_path / "one", tmp_path / "shared", [tmp_path / "other"])
+    assert not (tmp_path / "shared").exists()
+
+
 def test_nothing_is_exported_over_what_is_exported(tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "run", moment(7), best=True)
     (tmp_path / "link").symlink_to(tmp_path / "run" / "checkpoints" / "step-00000007")
