@@ -77,7 +77,7 @@ def main(
         typer.Option(
             min=1,
             max=50,
-            help="Steps of the student from noise alone; 5 are 4 at the default strength. [default: 5]",
+            help="Steps of the student from noise alone. [default: 5]",
         ),
     ] = None,
     teacher_guidance: Annotated[

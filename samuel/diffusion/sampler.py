@@ -157,7 +157,7 @@ def rates_from(
 def steps_from(strength: float, steps: int) -> int:
     """Steps from a start at `strength`, where noise alone takes `steps`: what is to be played lies there already, so that half
     of those that are left do."""
-    return steps if strength == 1 else math.ceil(strength * steps / 2)
+    return steps if strength == 1 else max(1, round(strength * steps / 2))
 
 
 def _steps(rates: Rates) -> list[tuple[float, float]]:

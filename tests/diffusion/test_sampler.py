@@ -249,7 +249,7 @@ def test_a_start_takes_fewer_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strength", "steps", "left"), [(1.0, 5, 5), (0.8, 5, 2), (0.8, 2, 1), (0.01, 20, 1), (0.8, 20, 8)]
+    ("strength", "steps", "left"), [(1.0, 5, 5), (0.9, 5, 2), (0.85, 2, 1), (0.01, 20, 1), (0.8, 20, 8)]
 )
 def test_steps_from_a_start_are_half_of_those_that_are_left(strength: float, steps: int, left: int) -> None:
     assert len(rates_from(cosine_schedule(), steps, strength)) == left
