@@ -7,7 +7,7 @@ import numpy as np
 
 from samuel.arranging import calm
 from samuel.arranging.band import PLAYERS, play_form
-from samuel.arranging.form import Form, form_of
+from samuel.arranging.form import CUT_SECONDS, Form, form_of
 from samuel.arranging.part import STEMS, Part
 from samuel.arranging.singing import NOBODY, Singing
 from samuel.arranging.styles import Style, find_style, metre_kind, styles_for
@@ -109,6 +109,10 @@ def arrange(
         )
     if not harmony:
         remarks.append("no chord is known, so the drums play alone")
+    elif singing.known and (written := sheet.chords[-1].end) + CUT_SECONDS < min(singing.end, seconds):
+        remarks.append(
+            f"the chords end at {written:.1f} s and the singer at {singing.end:.1f} s; the band ends with the chords"
+        )
     remarks += _absent(names, played)
     playing, silent = seated(played)
     return Arrangement(

@@ -25,6 +25,7 @@ SNAP_BEAT, SNAP_HALF = (
     0.15,
 )  # beats: how far from a beat, or from half of one, a chord is still meant to be on it
 SHORTEST_CHORD = 0.1  # beats
+LEAST_OF_A_BAR = 0.1  # seconds of the last chord for which a bar is begun
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,16 @@ class Form:
 def form_of(sheet: LeadSheet, style: Style, singing: Singing, *, seconds: float, seed: int) -> Form:
     """The form of a recording of `seconds`, from the lead sheet's first downbeat on, or the beats before it (`_grid`).
 
-    It ends in the bar in which the singer ends, later where the lead sheet has energy at a later second, or with the
-    recording. Raises LeadSheetError where no beat is left.
+    It ends in the bar in which the singer ends, later where the lead sheet has energy at a later second, with the last
+    chord that the lead sheet has, or with the recording. Raises LeadSheetError where no beat is left.
     """
     beats, counts = _grid(sheet, seconds)
     tempo = Tempo(beats, style.swing if sheet.metre.division == 2 else 0.0)
     starts = np.array([0, *accumulate(counts)])
     asked_for = max([singing.end, *(time for time, energy in sheet.energy if energy > 0)])
-    goes_on = asked_for > seconds - CUT_SECONDS
-    end = asked_for if singing.known else seconds - CUT_SECONDS
+    written = sheet.chords[-1].end if sheet.chords else seconds  # "N.C." is written, too
+    goes_on = min(asked_for, written) > seconds - CUT_SECONDS
+    end = min(asked_for if singing.known else seconds - CUT_SECONDS, written - LEAST_OF_A_BAR)
     times = beats[starts]
     last = len(counts) - 1 if goes_on else max(0, int(np.searchsorted(times[:-1], end, side="right")) - 1)
     counts = counts[: last + 1]

@@ -266,6 +266,26 @@ def test_the_band_begins_with_the_first_downbeat_and_ends_with_the_singer() -> N
     assert max(note.start for part in goes_on.parts for note in part.notes) > 20.0
 
 
+def test_the_band_ends_with_the_last_chord_that_is_written() -> None:
+    """Drums, too, and says so; where nobody plays a chord ("N.C."), drums go on."""
+    sheet = lead_sheet("| C | F | G | C |", first_beat=0.4, seconds=8.2)
+    longer = lead_sheet(first_beat=0.4, seconds=20.0)
+    sheet = replace(longer, chords=sheet.chords)
+    sung = voice((0.5, 19.8, 60), seconds=20.0)
+    arrangement = arrange(sheet, seconds=20.0, style="rock", voice=sung)
+    last = sheet.chords[-1]
+    assert last.end == pytest.approx(8.4, abs=0.3)
+    notes = [note for part in arrangement.parts for note in part.notes]
+    assert last.start - 0.05 < max(note.start for note in notes) < last.start + 0.1  # one chord, held
+    assert any("the band ends with the chords" in remark for remark in arrangement.remarks)
+    nobody = replace(
+        sheet, chords=(*sheet.chords, replace(last, start=last.end, end=20.0, root=None, quality=""))
+    )
+    goes_on = arrange(nobody, seconds=20.0, style="rock", voice=sung)
+    assert max(note.start for note in notes_of(goes_on, "drums")) > 19.0
+    assert goes_on.remarks == ()
+
+
 def test_the_band_plays_before_the_first_bar_and_after_the_singer_where_energy_is_asked_for() -> None:
     """As in an excerpt, which is cut out of a song anywhere."""
     steady = lead_sheet("| C |", first_beat=0.3, seconds=20.0)
