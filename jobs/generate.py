@@ -50,7 +50,12 @@ def main(
     quality: Annotated[
         str, typer.Option(help="draft, standard or best: more steps, more time.")
     ] = "standard",
-    steps: Annotated[int | None, typer.Option(help="In place of the quality's number of steps.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="In place of the quality's number of steps, counted from noise alone: from an arrangement, STRENGTH / 2 of them."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed plays another accompaniment.")] = 0,
     variations: Annotated[
         int,
