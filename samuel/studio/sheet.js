@@ -197,8 +197,9 @@ export class SheetLane {
     button.type = "button";
     button.className = run.held ? "chord held" : "chord";
     button.textContent = run.name;
-    button.style.left = this.percent(start);
-    button.style.width = this.percent(end - start);
+    // A last beat may be cut short by the recording's end: still wide enough for a finger.
+    button.style.left = `min(${this.percent(start)}, 100% - 44px)`;
+    button.style.width = end < this.seconds ? this.percent(end - start) : `max(${this.percent(end - start)}, 44px)`;
     button.setAttribute("aria-label", `${run.name}, ${sheet.place(run.beat)}: change it`);
     button.addEventListener("click", () => this.on.chord(run, button));
     if (run.beat && !run.held) {
