@@ -197,7 +197,7 @@ class AccompanimentForm(DirectionForm):
         description="How closely to follow the voice; 1: as the network does by itself.",
     )
     strength: float = Field(
-        0.85,
+        GenerationConfig.strength,
         ge=0,
         le=1,
         description="Of the network over the arrangement, which rules make: 0 is the arrangement as it is, 1 the "
