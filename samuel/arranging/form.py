@@ -17,6 +17,7 @@ from samuel.arranging.tempo import Tempo
 from samuel.arranging.voicing import opened
 from samuel.lead_sheet import LeadSheet, LeadSheetError
 from samuel.lead_sheet.chord import Chord
+from samuel.lead_sheet.energy import SPAN_SECONDS
 
 SECTION_BARS, PHRASE_BARS = 8, 4
 CUT_SECONDS = 1.0  # a voice that sings up to here before the end of the recording is cut off there: no ending
@@ -183,10 +184,12 @@ def with_sections(bars: list[Bar], origin: int) -> tuple[Bar, ...]:
 def _grid(sheet: LeadSheet, seconds: float) -> tuple[np.ndarray, list[int]]:
     """Times of all beats from the first downbeat to past the end, and how many of them each bar has.
 
-    Beats before it are a bar of their own where the lead sheet has energy at a second there.
+    Beats before it are a bar of their own where the lead sheet has energy at a second there. Where it has no beats there,
+    energy just before the first bar is that of the bar itself: it is heard over `SPAN_SECONDS`.
     """
     first = sheet.downbeats[0] if sheet.downbeats else sheet.beats[0]
-    asked_for = [time for time, energy in sheet.energy if 0 < time < first and energy > 0]
+    upbeat = first if sheet.beats[0] < first - 0.01 else first - SPAN_SECONDS / 2
+    asked_for = [time for time, energy in sheet.energy if 0 < time < upbeat and energy > 0]
     if first >= seconds:
         raise LeadSheetError(
             f"the first bar begins at {first:.2f} s, but the recording ends at {seconds:.2f} s; give an earlier "

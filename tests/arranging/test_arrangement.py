@@ -307,6 +307,11 @@ def test_the_band_plays_before_the_first_bar_and_after_the_singer_where_energy_i
     assert max(note.start for part in more.parts for note in part.notes) > 19.0
     assert more.bars[0] == pytest.approx((0.3, 0.8, 1.3))
     assert played((0.0, 0.7), (0.3, 0.0), (19.5, 0.0)).bars[0][0] == pytest.approx(1.8)
+    heard = replace(steady, beats=steady.beats[1:], downbeats=steady.beats[1::4])  # over two seconds each
+    waits = arrange(
+        replace(heard, energy=((0.25, 0.8), (0.75, 0.9), (1.25, 1.0))), seconds=20.0, style="rock", voice=sung
+    )
+    assert 0.75 < min(note.start for part in waits.parts for note in part.notes) < 0.85
 
 
 def test_room_is_left_where_the_voice_sings_and_its_rests_are_answered() -> None:

@@ -145,6 +145,16 @@ def test_the_bands_level_follows_its_energy(synthesiser) -> None:
     assert all(np.array_equal(one["a"], blocks[0][0]["a"]) for one in faded_blocks(blocks, ()))
 
 
+def test_a_soft_band_follows_its_energy_too() -> None:
+    """Nine decibels below what is asked for, as a few players are at full energy."""
+    sound = 0.06 * np.random.default_rng(0).standard_normal((2, 10 * 44_000)).astype(np.float32)
+    blocks = [({"a": one}, one) for one in np.split(sound, 10, axis=1)]
+    faded = np.concatenate([one["a"] for one in faded_blocks(blocks, ((0.0, 1.0), (10.0, 0.9)))], axis=1)
+    levels = 20 * np.log10([np.sqrt((one**2).mean()) for one in np.split(faded, 10, axis=1)])
+    asked = asked_level(np.interp(np.arange(10) + 0.5, (0, 10), (1.0, 0.9)))
+    np.testing.assert_allclose(levels, asked, atol=0.3)
+
+
 def test_the_fader_leaves_rests_and_what_rings_on(synthesiser) -> None:
     sound = np.random.default_rng(0).standard_normal((2, 8 * 44_000)).astype(np.float32)
     sound[:, : 4 * 44_000] *= 0.1

