@@ -33,7 +33,7 @@ def main(
     ] = None,
     songs: Annotated[
         list[Path] | None,
-        typer.Option(help="Stems folder of jobs/render_songs.py: its voices, too, teach where beats are."),
+        typer.Option(help="Stems folder of jobs/render_songs.py: its voices teach, too."),
     ] = None,
     hold_out: Annotated[
         Path | None,
@@ -77,13 +77,14 @@ def main(
         raise typer.BadParameter(
             f"expected scores to learn from, got {len(lessons)}, all held out", param_hint="--scores"
         )
+    voices = _voices(folders, out / "voices")
     config = HarmonizerTrainingConfig(steps=steps, seed=seed)
     for name in part or list(Part):
         torch.manual_seed(seed)
         if name is Part.chords:
-            network, loss, judge = _chords(learn, judged, begin, seed)
+            network, loss, judge = _chords(learn, judged, voices, begin, seed)
         else:
-            network, loss, judge = _beats(learn, _voices(folders, out / "voices"), begin)
+            network, loss, judge = _beats(learn, voices, begin)
         try:
             trained = train(network, loss, partial(_in_words, judge), out / f"{name}.pt", config, typer.echo)
         except ValueError as error:
@@ -96,17 +97,29 @@ Training = tuple[Any, Callable[..., Any], Callable[[Any], Any]]
 """A network, its loss, and what judges it while it trains."""
 
 
-def _chords(learn: "list[SongLesson]", judged: "list[SongLesson]", begin: Path | None, seed: int) -> Training:
+def _chords(
+    learn: "list[SongLesson]",
+    judged: "list[SongLesson]",
+    voices: "list[VoiceLesson]",
+    begin: Path | None,
+    seed: int,
+) -> Training:
     from samuel.harmonizing.chord_training import chord_loss, hear_all, judge_chords
+    from samuel.harmonizing.found_beats import hear_voice
     from samuel.harmonizing.network import ChordNetwork
     from samuel.harmonizing.training import load_weights
 
+    rendered = _teaching(voices, learn)
     typer.echo(
-        f"chords: {len(learn)} songs to learn from, {len(judged)} held out; their beats are found first"
+        f"chords: {len(learn)} songs and {len(rendered)} voices to learn from, {len(judged)} songs held out; their beats are "
+        "found first"
     )
+    heard = [
+        hear_voice(one.features, one.seconds, one.sheet) for one in rendered if one.sheet and one.sheet.key
+    ]
     return (
         load_weights(ChordNetwork, begin) if begin else ChordNetwork(loops=True),
-        partial(chord_loss, lessons=learn, heard=hear_all(learn, seed)),
+        partial(chord_loss, lessons=learn, heard=hear_all(learn, seed), rendered=heard),
         partial(judge_chords, songs=judged),
     )
 
@@ -116,10 +129,8 @@ def _beats(learn: "list[SongLesson]", voices: "list[VoiceLesson]", begin: Path |
     from samuel.harmonizing.beat_training import beat_loss, judge_beats
     from samuel.harmonizing.examples import side_of
     from samuel.harmonizing.training import load_weights
-    from samuel.rendering.library import score_name
 
-    teachers = {score_name(lesson.song_id) for lesson in learn}
-    rendered = [voice for voice in voices if score_name(voice.song_id) in teachers]
+    rendered = _teaching(voices, learn)
     held_out = [voice for voice in voices if side_of(voice.song_id) == "validation"]
     typer.echo(
         f"beats: {len(learn)} songs and {len(rendered)} voices to learn from, {len(held_out)} voices held out"
@@ -129,6 +140,14 @@ def _beats(learn: "list[SongLesson]", voices: "list[VoiceLesson]", begin: Path |
         partial(beat_loss, lessons=learn, rendered=rendered),
         partial(judge_beats, voices=held_out),
     )
+
+
+def _teaching(voices: "list[VoiceLesson]", learn: "list[SongLesson]") -> "list[VoiceLesson]":
+    """The voices of songs to learn from."""
+    from samuel.rendering.library import score_name
+
+    teachers = {score_name(lesson.song_id) for lesson in learn}
+    return [voice for voice in voices if score_name(voice.song_id) in teachers]
 
 
 def _in_words(judge: Callable[[Any], Any], network: Any) -> str:

@@ -12,6 +12,7 @@ from samuel.harmonizing.beat_network import BEAT, DOWNBEAT, FRAME, BeatNetwork, 
 from samuel.harmonizing.examples import SongLesson
 from samuel.harmonizing.phrasing import slowed
 from samuel.harmonizing.song_singing import sing_part
+from samuel.lead_sheet import LeadSheet
 from samuel.vocals.features import VocalFeatures
 
 EXAMPLES, SECONDS = 8, 30.0  # of a step
@@ -23,13 +24,14 @@ POSITIVE = 4.0  # weight of beats beside the many frames that are none
 
 @dataclass(frozen=True)
 class VoiceLesson:
-    """A voice with its true beats, in seconds."""
+    """A voice with its true beats, in seconds; of a rendered song, with its whole lead sheet."""
 
     song_id: str
     features: VocalFeatures
     seconds: float
     beats: tuple[float, ...]
     downbeats: tuple[float, ...]
+    sheet: LeadSheet | None = None
 
     def between(self, start: float, stop: float) -> "VoiceLesson":
         inside = (self.features.times >= start) & (self.features.times < stop)

@@ -13,7 +13,9 @@ from samuel.harmonizing.found_beats import HeardSong, example_on_found_beats, he
 from samuel.harmonizing.network import CHORDS, ChordNetwork
 
 SONGS, BEATS = 8, 192  # of a step
-FOUND = 0.6  # share of the examples whose beats are found
+RENDERED = 0.5  # share of the examples that are rendered voices, where there are any
+RENDERED_ON = (0.5, 0.15, 0.1, 0.25)  # shares of these on each kind of beats of `hear_voice`
+FOUND = 0.5  # share of the others whose beats are found
 HEARD = 3  # times that each song is sung for them
 SMOOTHING, KEY_WEIGHT = 0.05, 0.2
 
@@ -23,11 +25,12 @@ def chord_loss(
     rng: np.random.Generator,
     lessons: Sequence[SongLesson],
     heard: Sequence[Sequence[HeardSong]] = (),
+    rendered: Sequence[Sequence[HeardSong]] = (),
 ) -> Tensor:
-    """`heard`: of each lesson, on beats as they are found; a share of the examples is drawn there."""
+    """`heard`: of each lesson, on beats as they are found; `rendered`: of each rendered voice (`hear_voice`)."""
     chosen = rng.choice(len(lessons), SONGS, replace=len(lessons) < SONGS)
     rows, labels, keys, valid = collate(
-        [_draw(lessons[index], heard[index] if heard else (), rng) for index in chosen]
+        [_draw(lessons[index], heard[index] if heard else (), rendered, rng) for index in chosen]
     )
     chords, song_keys = network(rows, valid)
     known = labels >= 0
@@ -44,7 +47,16 @@ def hear_all(lessons: Sequence[SongLesson], seed: int) -> list[tuple[HeardSong, 
     ]
 
 
-def _draw(song: SongLesson, heard: Sequence[HeardSong], rng: np.random.Generator) -> Example:
+def _draw(
+    song: SongLesson,
+    heard: Sequence[HeardSong],
+    rendered: Sequence[Sequence[HeardSong]],
+    rng: np.random.Generator,
+) -> Example:
+    if rendered and rng.random() < RENDERED:
+        voice = rendered[int(rng.integers(len(rendered)))]
+        on = voice[int(rng.choice(len(voice), p=RENDERED_ON))]
+        return example_on_found_beats(on, rng, Disturbance(), BEATS)
     if heard and rng.random() < FOUND:
         return example_on_found_beats(heard[int(rng.integers(len(heard)))], rng, Disturbance(), BEATS)
     return draw_example(song, rng, Disturbance(), BEATS)

@@ -94,11 +94,11 @@ def draw_example(song: SongLesson, rng: np.random.Generator, how: Disturbance, m
         labels[max(0, low) : max(0, high)] = chord
     sung = sung_beats(notes, beats, glides)
     places = (np.arange(beats) + place) % song.metre_beats
-    return example_of(song, sung, places, song.metre_beats, labels, rng, how)
+    return example_of(song.key, sung, places, song.metre_beats, labels, rng, how)
 
 
 def example_of(
-    song: SongLesson,
+    key: int,
     sung: np.ndarray,
     places: np.ndarray,
     metre_beats: int,
@@ -106,9 +106,9 @@ def example_of(
     rng: np.random.Generator,
     how: Disturbance,
 ) -> Example:
-    """What is sung in each beat of a song with its place in the bar, moved to a key without signs."""
+    """What is sung in each beat of a song in `key` with its place in the bar, moved to a key without signs."""
     fits = key_scores(sung[:, 0].sum(axis=(0, 1)).astype(float))
-    given = song.key if rng.random() < how.known_key else None
+    given = key if rng.random() < how.known_key else None
     rotation = (
         signature(fits, 1 if rng.random() < how.other_key else 0) if given is None else signature_of(given)
     )
@@ -120,7 +120,7 @@ def example_of(
             None if given is None else moved_key(given, -rotation),
         ),
         moved_chords(labels, -rotation),
-        moved_key(song.key, -rotation),
+        moved_key(key, -rotation),
         rotation,
     )
 

@@ -1,4 +1,4 @@
-"""Rendered songs -> their voices' features with their true beats, measured once."""
+"""Rendered songs -> their voices' features with their true lead sheets, measured once."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from samuel.harmonizing.beat_training import VoiceLesson
+from samuel.lead_sheet import LeadSheet
 from samuel.rendering.song import ANNOTATIONS
 from samuel.vocals import VocalFeatures, extract_features, normal_form
 
@@ -51,7 +52,5 @@ def measure_voice(song: Path, kept: Path) -> VoiceLesson:
     with np.load(path) as arrays:
         features = VocalFeatures(arrays["times"], arrays["pitch"], arrays["level"])
         seconds = float(arrays["seconds"])
-    beats, downbeats = (
-        tuple(float(time) for time in annotations[name] if time < seconds) for name in ("beats", "downbeats")
-    )
-    return VoiceLesson(song.name, features, seconds, beats, downbeats)
+    sheet = LeadSheet.from_dict(annotations).between(0.0, seconds)
+    return VoiceLesson(song.name, features, seconds, sheet.beats, sheet.downbeats, sheet)

@@ -19,13 +19,14 @@ from samuel.harmonizing.examples import (
     draw_example,
     read_lessons,
 )
-from samuel.harmonizing.found_beats import example_on_found_beats, hear
+from samuel.harmonizing.found_beats import SPREADS, example_on_found_beats, hear, hear_voice
 from samuel.harmonizing.key import KEYS
 from samuel.harmonizing.melody import sung_on
 from samuel.harmonizing.network import CHORDS, ChordNetwork, sameness, triad_of
 from samuel.harmonizing.singing import sing_features
 from samuel.harmonizing.sung import SUNG, sung_beats
 from samuel.harmonizing.training import HarmonizerTrainingConfig, load_weights, save_weights, train
+from samuel.lead_sheet import LeadSheet
 from samuel.lead_sheet.chord import parse_chord
 from samuel.lead_sheet.signatures import Key
 from tests.harmonizing.sung import TUNE, tune
@@ -122,6 +123,32 @@ def test_a_song_is_heard_with_the_chords_that_it_is_sung_over() -> None:
     assert np.mean(on_root) == pytest.approx(expected, abs=0.12)
     again = hear(song(2), np.random.default_rng(0))
     assert np.array_equal(again.labels, heard[0].labels)
+
+
+def test_a_rendered_voice_is_heard_on_found_beats_and_on_true_ones() -> None:
+    features, seconds = tune(bpm=120, first=0.5)
+    beats = tuple((0.5 + 0.5 * np.arange(64)).tolist())
+    chords = tuple(
+        parse_chord(label, 0.5 + 2 * bar, 2.5 + 2 * bar)
+        for bar, label in enumerate(("C:maj", "F:maj", "G:maj", "C:maj") * 4)
+    )
+    true = LeadSheet(beats=beats, downbeats=beats[::4], chords=chords, key=Key(0, "major"))
+    *found, on_true_beats = hear_voice(features, seconds, true)
+    assert len(found) == len(SPREADS)
+    assert on_true_beats.labels.tolist() == [(C, F, G, C)[beat // 4 % 4] for beat in range(64)]
+    assert on_true_beats.places.tolist() == [beat % 4 for beat in range(64)]
+    assert KEYS[on_true_beats.key] == Key(0, "major")
+    for one in found:
+        assert len(one.sung) == len(one.places) == len(one.labels)
+        assert set(one.labels[one.labels >= 0].tolist()) == {C, F, G}
+    lessons = [song()]
+    network, rng = small(loops=True), np.random.default_rng
+    losses = [
+        float(chord_loss(network, rng(0), lessons, rendered=rendered).detach())
+        for rendered in ((), [[*found, on_true_beats]])
+    ]
+    assert np.isfinite(losses).all()
+    assert losses[0] != losses[1]
 
 
 def test_examples_on_found_beats_are_moved_to_a_key_without_signs() -> None:

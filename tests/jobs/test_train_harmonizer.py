@@ -44,7 +44,7 @@ def test_scores_become_weights_and_a_rerun_reads_nothing_anew(tmp_path: Path) ->
     code, output = run(*arguments)
     assert code == 0, output
     assert "left out: scores-broken" in output
-    assert "chords: 1 songs to learn from, 1 held out" in output
+    assert "chords: 1 songs and 0 voices to learn from, 1 songs held out" in output
     load_weights(ChordNetwork, tmp_path / "out" / "chords.safetensors")
     load_weights(BeatNetwork, tmp_path / "out" / "beats.safetensors")
     (scores / name_on("train")).unlink()
@@ -72,7 +72,7 @@ def test_a_song_is_on_one_side_wherever_it_lies(tmp_path: Path) -> None:
             "--scores", source, "--out", tmp_path / f"{number}", "--steps", 1, "--part", "chords"
         )
         assert code == 0, output
-        assert "chords: 1 songs to learn from, 1 held out" in output
+        assert "chords: 1 songs and 0 voices to learn from, 1 songs held out" in output
 
 
 def test_songs_that_are_named_teach_nothing(tmp_path: Path) -> None:
