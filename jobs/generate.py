@@ -72,7 +72,7 @@ def main(
             help="Of the network over the arrangement that it starts from: 0 is the arrangement as it is, at once and "
             "clean; 1 the network alone.",
         ),
-    ] = 0.85,
+    ] = 0.7,
     bpm: Annotated[float | None, typer.Option(help="The tempo. Default: found in the voice.")] = None,
     first_beat: Annotated[
         float | None, typer.Option(help="When the first bar begins, in seconds. Default: found.")

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def main(
     """
     import torch
 
+    from samuel.harmonizing.chord_training import LEARNING_RATE
     from samuel.harmonizing.examples import split
     from samuel.harmonizing.training import HarmonizerTrainingConfig, save_weights, train
 
@@ -78,7 +80,8 @@ def main(
             f"expected scores to learn from, got {len(lessons)}, all held out", param_hint="--scores"
         )
     voices = _voices(folders, out / "voices")
-    config = HarmonizerTrainingConfig(steps=steps, seed=seed)
+    beats = HarmonizerTrainingConfig(steps=steps, seed=seed)
+    configs = {Part.beats: beats, Part.chords: replace(beats, learning_rate=LEARNING_RATE)}
     for name in part or list(Part):
         torch.manual_seed(seed)
         if name is Part.chords:
@@ -86,7 +89,9 @@ def main(
         else:
             network, loss, judge = _beats(learn, voices, begin)
         try:
-            trained = train(network, loss, partial(_in_words, judge), out / f"{name}.pt", config, typer.echo)
+            trained = train(
+                network, loss, partial(_in_words, judge), out / f"{name}.pt", configs[name], typer.echo
+            )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--out") from error
         save_weights(trained, out / f"{name}.safetensors")
@@ -104,7 +109,7 @@ def _chords(
     begin: Path | None,
     seed: int,
 ) -> Training:
-    from samuel.harmonizing.chord_training import chord_loss, hear_all, judge_chords
+    from samuel.harmonizing.chord_training import WIDTH, chord_loss, hear_all, judge_chords
     from samuel.harmonizing.found_beats import hear_voice
     from samuel.harmonizing.network import ChordNetwork
     from samuel.harmonizing.training import load_weights
@@ -118,7 +123,7 @@ def _chords(
         hear_voice(one.features, one.seconds, one.sheet) for one in rendered if one.sheet and one.sheet.key
     ]
     return (
-        load_weights(ChordNetwork, begin) if begin else ChordNetwork(loops=True),
+        load_weights(ChordNetwork, begin) if begin else ChordNetwork(WIDTH, loops=True),
         partial(chord_loss, lessons=learn, heard=hear_all(learn, seed), rendered=heard),
         partial(judge_chords, songs=judged),
     )

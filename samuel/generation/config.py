@@ -35,7 +35,7 @@ class GenerationConfig:
     """How much more to follow what is given than the network does by itself; 1: not more. None: the network's default."""
     steps: int | None = None
     """In place of the quality's number of steps."""
-    strength: float = 0.85
+    strength: float = 0.7
     """Of the network over the arrangement it starts from: 0 leaves the arrangement as it is, 1 starts from noise alone.
     Without an arrangement it is 1."""
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from samuel.codec import GainLaw
 from samuel.model.precision import autocast
 
-SPAN_FRAMES = 43
-"""Over 2 s, as energy is measured (`samuel.lead_sheet.energy`): what is shorter is rhythm."""
+SPAN_FRAMES = 21
+"""Over a second: what is shorter is rhythm."""
 MOST_LOUDER_DB, MOST_SOFTER_DB = 12.0, 40.0
 """Where the arrangement rests, so does the band."""
 FLOOR_DB = -60.0

@@ -12,6 +12,7 @@ from samuel.harmonizing.examples import STRAIGHT, Disturbance, Example, SongLess
 from samuel.harmonizing.found_beats import HeardSong, example_on_found_beats, hear
 from samuel.harmonizing.network import CHORDS, ChordNetwork
 
+WIDTH, LEARNING_RATE = 256, 1.2e-3
 SONGS, BEATS = 8, 192  # of a step
 RENDERED = 0.5  # share of the examples that are rendered voices, where there are any
 RENDERED_ON = (0.5, 0.15, 0.1, 0.25)  # shares of these on each kind of beats of `hear_voice`

@@ -18,10 +18,8 @@ from samuel.lead_sheet.chord import Chord
 from samuel.lead_sheet.signatures import Key
 
 WEIGHTS = Path(__file__).parent / "weights"
-NETWORKS = (
-    "chords-1.safetensors",
-    "chords-2.safetensors",
-)  # one learnt on beats as they are found, one on true ones: together they err less
+NETWORKS = tuple(f"chords-{number}.safetensors" for number in (1, 2, 3))
+"""Two learnt from rendered voices and free singing, the second on true beats: together they err less."""
 SIGNATURES, CERTAINTY = 3, 12.0  # key signatures that are tried, and the sharpness of their weights
 CHANGE = (-0.3, -1.5, -2.5)  # log weights of a new chord on the first beat of a bar, in its middle, elsewhere
 AGAIN = (
