@@ -8,7 +8,7 @@ from numpy import ndarray as Array
 
 from samuel.evaluation.features import FRAME_RATE
 from samuel.evaluation.harmony import correlation
-from samuel.lead_sheet.energy import RANGE_DB, SPAN_SECONDS
+from samuel.lead_sheet.energy import energy_curve
 
 REST_DB = 30.0
 """A signal rests where it is so far below its own loud parts (the 95th percentile) ..."""
@@ -48,19 +48,12 @@ def level_agreement(reference: Level, estimated: Level) -> float:
 
 
 def energy_agreement(reference: Level, estimated: Level) -> float:
-    """Correlation (-1 to 1) of two bands' energy, as `samuel.lead_sheet.energy` has it; 0 where one never changes."""
+    """Correlation (-1 to 1) of two bands' energy (`samuel.lead_sheet.energy`); 0 where one never changes."""
     shared = min(len(reference), len(estimated))
-    return correlation(*(_energy(one[:shared]) for one in (reference, estimated))) if shared > 1 else 0.0
-
-
-def _energy(level: Level) -> Float[Array, " frame"]:
-    """0 to 1, of two seconds around each frame."""
-    span = np.ones(round(SPAN_SECONDS * FRAME_RATE))
-    power = np.convolve(10 ** (level / 10), span, mode="same") / np.convolve(
-        np.ones(len(level)), span, mode="same"
-    )
-    decibels = 10 * np.log10(power + 1e-12)
-    return np.clip(1 + (decibels - np.percentile(decibels, 95)) / RANGE_DB, 0, 1)
+    if shared < 2:
+        return 0.0
+    powers = (10 ** (one[:shared] / 10) for one in (reference, estimated))
+    return correlation(*(energy_curve(power, FRAME_RATE) for power in powers))
 
 
 def rests_kept(reference: Level, estimated: Level) -> float:

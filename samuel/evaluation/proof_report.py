@@ -170,9 +170,8 @@ def obeyed_table(part: SongResults) -> list[str]:
             features = records[song_id].features
             reference = asked_for(sheet, first.reference[song_id].features)
             fits.append(scores_of(reference, features))
-            if (
-                name != "truth" and sheet != part.choices[song_id].found
-            ):  # the true band's energy was asked for
+            was_told = sheet != part.choices[song_id].found  # the true band's energy, too
+            if was_told and name != "truth":
                 energies.append(energy_agreement(first.reference[song_id].features.level, features.level))
             lags.append(onset_lag(reference.beats, features.onsets))
             if part.judged:

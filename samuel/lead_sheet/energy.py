@@ -22,12 +22,17 @@ def energy_of(audio: Float[Tensor, "2 samples"]) -> tuple[tuple[float, float], .
     blocks = power[: len(power) // step * step].reshape(-1, step).mean(axis=1)
     if len(blocks) == 0:
         return ()
-    width = int(SPAN_SECONDS / STEP_SECONDS)
-    summed = np.convolve(blocks, np.ones(width), mode="same")
-    share = np.convolve(np.ones(len(blocks)), np.ones(width), mode="same")
-    decibels = 10 * np.log10(summed / share + 1e-12)
-    levels = np.clip(1 + (decibels - np.percentile(decibels, 95)) / RANGE_DB, 0, 1)
+    levels = energy_curve(blocks, 1 / STEP_SECONDS)
     times = (np.arange(len(blocks)) + 0.5) * STEP_SECONDS
     return tuple(
         (round(float(time), 3), round(float(level), 3)) for time, level in zip(times, levels, strict=True)
     )
+
+
+def energy_curve(power: Float[np.ndarray, " points"], per_second: float) -> Float[np.ndarray, " points"]:
+    """Energy, 0 to 1 as in `energy_of`, at each of one or more points of power, `per_second` of them a second."""
+    span = np.ones(min(int(SPAN_SECONDS * per_second), len(power)))
+    summed = np.convolve(power, span, mode="same")
+    share = np.convolve(np.ones(len(power)), span, mode="same")
+    decibels = 10 * np.log10(summed / share + 1e-12)
+    return np.clip(1 + (decibels - np.percentile(decibels, 95)) / RANGE_DB, 0, 1)

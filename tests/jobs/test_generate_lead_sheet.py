@@ -1,11 +1,13 @@
 """The job with a lead sheet: what is given holds, is printed and written; what cannot be is one line."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from samuel import audio
 from samuel.config import SAMPLE_RATE
+from samuel.generation import GenerationConfig
 from samuel.lead_sheet.files import read_lead_sheet
 from tests.generation.generators import write_checkpoint
 from tests.jobs.test_generate import run
@@ -75,3 +77,9 @@ def test_wrong_arguments_are_one_clear_line(vocals: Path, arguments: tuple[str, 
     assert says in output
     assert "Traceback" not in output
     assert not vocals.with_name("band.wav").exists()
+
+
+def test_the_commands_default_strength_is_the_librarys() -> None:
+    from jobs.generate import main
+
+    assert inspect.signature(main).parameters["strength"].default == GenerationConfig.strength

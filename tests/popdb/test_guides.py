@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from samuel.codec import load_codec
@@ -77,3 +78,10 @@ def test_training_reads_guides_and_older_shards_without(tmp_path: Path) -> None:
         atol=1e-3,
     )
     assert not guides[1].any()
+
+
+@pytest.mark.parametrize(("seconds", "points"), [(0.4, 0), (0.6, 1), (1.7, 3), (2.1, 4)])
+def test_what_is_shorter_than_energy_is_measured_over_has_some(seconds: float, points: int) -> None:
+    assert energy_of(torch.full((2, int(seconds * 44_100)), 0.1)) == tuple(
+        (n / 2 + 0.25, 1.0) for n in range(points)
+    )
